@@ -1,0 +1,34 @@
+"""What happens during a run, and who is told."""
+
+from hypergraph.events.dispatch import dispatcher
+from hypergraph.events.processor import EventProcessor, TypedEventProcessor
+from hypergraph.events.types import (
+    CacheErrorEvent,
+    CacheHitEvent,
+    Event,
+    InterruptEvent,
+    NodeEndEvent,
+    NodeErrorEvent,
+    NodeStartEvent,
+    RouteDecisionEvent,
+    RunEndEvent,
+    RunStartEvent,
+    StreamingChunkEvent,
+)
+
+__all__ = [
+    "CacheErrorEvent",
+    "CacheHitEvent",
+    "Event",
+    "EventProcessor",
+    "InterruptEvent",
+    "NodeEndEvent",
+    "NodeErrorEvent",
+    "NodeStartEvent",
+    "RouteDecisionEvent",
+    "RunEndEvent",
+    "RunStartEvent",
+    "StreamingChunkEvent",
+    "TypedEventProcessor",
+    "dispatcher",
+]

@@ -1,0 +1,113 @@
+"""A call that may be answered by the cache.
+
+Rule of this file: a cache never fails or falsifies a run. Whatever goes wrong with it is a miss, an
+event, and for inputs that cannot be keyed one warning that names node and input.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Protocol
+
+from hypergraph.cache.base import MISS
+from hypergraph.errors import HypergraphWarning, UnkeyableError
+from hypergraph.events.types import CacheErrorEvent, CacheHitEvent
+from hypergraph.execution.context import Scope, Settings
+from hypergraph.execution.effects import CacheGet, CachePut, Flow
+from hypergraph.execution.keys import node_key
+from hypergraph.nodes import CallableNode
+from hypergraph.nodes.definition import Definition, function_definition
+
+
+class CallFlow(Protocol):
+    """The flow that really calls a node."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        scope: Scope,
+        graph_name: str | None,
+        node: CallableNode,
+        inputs: dict[str, Any],
+    ) -> Flow: ...
+
+
+def cached_call(
+    settings: Settings,
+    scope: Scope,
+    graph_name: str | None,
+    node: CallableNode,
+    inputs: dict[str, Any],
+    call: CallFlow,
+) -> Flow:
+    """Look a call up, else make it and store its value; returns the value and whether it was found."""
+    try:
+        key = call_key(node, inputs)
+    except UnkeyableError as error:
+        _warn_once(settings, node, error)
+        yield from _failed(settings, scope, graph_name, node, "key", error)
+        return (yield from call(settings, scope, graph_name, node, inputs)), False
+    value: Any = MISS
+    try:
+        value = yield CacheGet(key)
+    except Exception as error:
+        yield from _failed(settings, scope, graph_name, node, "get", error)
+    if value is not MISS:
+        if settings.emit is not None:
+            yield CacheHitEvent(
+                scope.run_id,
+                scope.span_id,
+                scope.parent_span_id,
+                settings.clock(),
+                node.name,
+                graph_name,
+                key,
+            )
+        return value, True
+    value = yield from call(settings, scope, graph_name, node, inputs)
+    try:
+        yield CachePut(key, value)
+    except Exception as error:
+        yield from _failed(settings, scope, graph_name, node, "put", error)
+    return value, False
+
+
+def call_key(node: CallableNode, inputs: dict[str, Any]) -> str:
+    """Return the key of one call of a node. Raises ``UnkeyableError`` naming what has no content."""
+    definition: Definition = function_definition(node.func)
+    if definition.unkeyable:
+        raise UnkeyableError(definition.unkeyable, where=f"the definition of node {node.name!r}")
+    return node_key(definition.hash, dict(zip(node.params, inputs.values())))
+
+
+def _failed(
+    settings: Settings,
+    scope: Scope,
+    graph_name: str | None,
+    node: CallableNode,
+    operation: str,
+    error: Exception,
+) -> Flow:
+    if settings.emit is not None:
+        yield CacheErrorEvent(
+            scope.run_id,
+            scope.span_id,
+            scope.parent_span_id,
+            settings.clock(),
+            node.name,
+            graph_name,
+            operation,
+            error,
+        )
+
+
+def _warn_once(settings: Settings, node: CallableNode, error: UnkeyableError) -> None:
+    """Warn once per run, node and input. ``error.where`` says which input."""
+    if (node.name, error.where) in settings.warned:
+        return
+    settings.warned.add((node.name, error.where))
+    warnings.warn(
+        f"Node {node.name!r} is not cached: {error.what} ({error.where})",
+        HypergraphWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,60 @@
+"""Calling a node's function with positional values, and reading what it returns.
+
+Rule of this file: whatever the signature (keyword-only parameters, generators) and however many outputs,
+the rest of the engine sees a function of the node's inputs in order, and a value or a tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import Any
+
+from hypergraph.errors import OutputCountError
+from hypergraph.execution.collect import collect
+from hypergraph.nodes import CallableNode
+
+Function = Callable[..., Any]
+
+
+def positional(node: CallableNode) -> Function:
+    """Return the node's function taking all its inputs by position; a generator stays one."""
+    func, count = node.func, node.keyword_only
+    if not count:
+        return func
+    names = node.params[-count:]
+
+    def call(*values: Any) -> Any:
+        return func(*values[:-count], **dict(zip(names, values[-count:])))
+
+    return call
+
+
+def collected(node: CallableNode) -> Function:
+    """Return the node's function taking all its inputs by position, its generator run to the end."""
+    call, func = positional(node), node.func
+    if not node.is_generator:
+        return call
+    return lambda *values: collect(call(*values), func)
+
+
+def unpack(node: CallableNode, value: Any) -> tuple[Any, ...]:
+    """Return the values of a node with several outputs. Raises ``OutputCountError``."""
+    expected = len(node.outputs)
+    if type(value) is not tuple:
+        if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Iterable):
+            raise _wrong_count(node, None, f"a {type(value).__name__}")
+        value = tuple(value)
+    if len(value) != expected:
+        raise _wrong_count(node, len(value), f"{len(value)} values")
+    return value
+
+
+def _wrong_count(node: CallableNode, actual: int | None, returned: str) -> OutputCountError:
+    expected = len(node.outputs)
+    return OutputCountError(
+        f"Node {node.name!r} has {expected} outputs ({', '.join(node.outputs)}) and returned {returned}.",
+        where=f"node {node.name!r}",
+        fix=f"return a tuple of {expected} values, or declare one output_name.",
+        expected=expected,
+        actual=actual,
+    )

@@ -1,0 +1,41 @@
+"""Joining what a generator node yields into its value.
+
+Rule of this file: chunks that are all ``str`` or all ``bytes`` are joined, anything else becomes a
+list; with no chunk at all the return annotation decides, and a list where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_TEXT = frozenset({str})
+_BINARY = frozenset({bytes})
+
+
+def join_chunks(chunks: list[Any], func: Callable[..., Any]) -> Any:
+    """Return the value of a generator node that yielded ``chunks``."""
+    if not chunks:
+        return _empty(func)
+    kinds = set(map(type, chunks))
+    if kinds == _TEXT:
+        return "".join(chunks)
+    if kinds == _BINARY:
+        return b"".join(chunks)
+    return chunks
+
+
+def collect(chunks: Iterable[Any], func: Callable[..., Any]) -> Any:
+    """Run a generator to its end and return its joined value."""
+    return join_chunks(list(chunks), func)
+
+
+def _empty(func: Callable[..., Any]) -> Any:
+    annotation = getattr(func, "__annotations__", {}).get("return")
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if "[" in name:  # Iterator[str], AsyncIterator[bytes], Generator[str, None, None]
+        name = name.partition("[")[2]
+    for kind in (str, bytes):
+        if name.split(",")[0].strip(" ]'\"") == kind.__name__:
+            return kind()
+    return []

@@ -1,0 +1,53 @@
+"""What a run is told from outside, as values that travel with it.
+
+Rule of this file: frozen; `Settings` hold for a run and everything nested in it, a `Scope` for one run.
+Clocks and ids come in here from the runner: the engine itself has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypergraph.cache.base import Cache
+from hypergraph.events.dispatch import Emit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for a whole run.
+
+    ``clock``: seconds, monotonic. ``wall``: seconds since the epoch. ``new_run_id`` and ``new_span_id``
+    give unique ids. ``emit`` is ``None`` when nobody listens; then no event is made. ``warned`` holds
+    what has been warned of once.
+    """
+
+    limit: int
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    new_run_id: Callable[[], str]
+    new_span_id: Callable[[], str]
+    emit: Emit | None = None
+    cache: Cache | None = None
+    session_id: str | None = None
+    warned: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which run this is: its ids, where it is nested, and its place in a map."""
+
+    run_id: str
+    span_id: str
+    parent_span_id: str | None = None
+    parent_run_id: str | None = None
+    map_index: int | None = None
+    map_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a runner's ``execute`` is handed for a nested graph."""
+
+    settings: Settings
+    scope: Scope

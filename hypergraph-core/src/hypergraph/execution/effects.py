@@ -1,0 +1,79 @@
+"""What a flow asks of the runner that carries it out.
+
+Rule of this file: a flow never calls anything itself. It yields an effect and is sent its result, or
+is thrown the exception. An event is an effect too (emit it; the result is ignored), and so is another
+flow (run it; the result is what it returns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+
+from hypergraph.execution.context import Context
+from hypergraph.graph import GraphNode
+from hypergraph.nodes import CallableNode
+
+if TYPE_CHECKING:
+    from hypergraph.events.types import Event
+
+DONE: Final = object()
+"""The result of `Next` when the generator has ended."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Call a node's function with its inputs in order; the result is what it returns.
+
+    With ``stream`` a generator is returned as it is, to be read with `Next`; without, it is run to its
+    end and its chunks are joined.
+    """
+
+    node: CallableNode
+    inputs: dict[str, Any]
+    stream: bool = False
+
+
+class Next(msgspec.Struct, frozen=True):
+    """Take the next chunk of a generator; the result is the chunk, or `DONE`."""
+
+    generator: Any
+
+
+class CacheGet(msgspec.Struct, frozen=True):
+    """Look a key up; the result is what was stored, or ``MISS``."""
+
+    key: str
+
+
+class CachePut(msgspec.Struct, frozen=True):
+    """Store a value under a key."""
+
+    key: str
+    value: Any
+
+
+class CacheFlush(msgspec.Struct, frozen=True):
+    """Let the cache make everything last that was put."""
+
+
+class Nest(msgspec.Struct, frozen=True):
+    """Run a nested graph on the runner it brings; the result is its ``RunResult``."""
+
+    node: GraphNode
+    inputs: Mapping[str, Any]
+    context: Context
+
+
+class All(msgspec.Struct, frozen=True):
+    """Run flows that do not depend on each other; the result is the list of theirs, in order.
+
+    If some fail, the first failure in that order is thrown.
+    """
+
+    flows: Iterable[Flow]
+
+
+Effect: TypeAlias = "Call | Next | CacheGet | CachePut | CacheFlush | Nest | All | Event | Flow"
+Flow: TypeAlias = Generator[Any, Any, Any]

@@ -1,0 +1,207 @@
+"""``Execution``: the one mutable object of a run. What is due, and what a result changes.
+
+Rule of this file: ``take()`` gives the next generation, the caller runs it however it likes and then
+``commit()``s the results, until ``take()`` gives nothing: the shape of ``graphlib.TopologicalSorter``.
+Nothing here calls a node, reads a clock, or knows who runs the tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hypergraph.errors import ConflictError, InfiniteLoopError
+from hypergraph.execution.plan import Schedule
+from hypergraph.execution.tables import CHANGED, MISSING, Output, Tables
+from hypergraph.graph import GraphNode
+from hypergraph.nodes import GateNode
+
+
+class Execution:
+    """One run of a schedule: its values, and the state of every node."""
+
+    __slots__ = (
+        "schedule",
+        "tables",
+        "values",
+        "limit",
+        "runs",
+        "_due",
+        "_wanted",
+        "_lacking",
+        "_written",
+        "_ahead",
+    )
+
+    def __init__(self, schedule: Schedule, inputs: Mapping[str, Any], limit: int) -> None:
+        tables = tables_of(schedule)
+        self.schedule = schedule
+        self.tables = tables
+        self.limit = limit
+        self.values = values = tables.template.copy()
+        values[0] = limit
+        for name in schedule.given:
+            values[tables.slots[name]] = inputs[name]
+        self.runs = [0] * len(tables.nodes)
+        self._written = bytearray(len(values))
+        self._ahead = iter(schedule.generations) if schedule.certain else None
+        if self._ahead is None:
+            self._due = set(tables.first_due)
+            self._wanted = tables.wanted.copy()
+            self._lacking = tables.lacking.copy()
+
+    # -- what is next ------------------------------------------------------------------------
+
+    def take(self) -> Sequence[int]:
+        """Return the nodes of the next generation in declaration order, or nothing at the end.
+
+        Raises ``InfiniteLoopError`` before a node runs more often than the limit allows.
+        """
+        if self._ahead is not None:
+            return next(self._ahead, ())
+        due = self._due
+        if not due:
+            return ()
+        if len(due) == 1:
+            batch = [due.pop()]
+        else:
+            batch = self._first_of(due)
+            due.difference_update(batch)
+        runs, wanted, limit = self.runs, self._wanted, self.limit
+        for node in batch:
+            if runs[node] >= limit:
+                self._check_limit(node)
+            runs[node] += 1
+            wanted[node] = 0
+        return batch
+
+    def _first_of(self, due: set[int]) -> list[int]:
+        """Return the due nodes that have no due node before them."""
+        mask = 0
+        for node in due:
+            mask |= 1 << node
+        before = self.tables.before
+        return [node for node in sorted(due) if not before[node] & mask]
+
+    def _check_limit(self, node: int) -> None:
+        nodes = self.tables.nodes
+        if isinstance(nodes[node], GateNode) and self.runs[node] == self.limit:
+            return
+        graph = self.schedule.plan.graph
+        members = graph.wiring.cycle_of(node) or {node}
+        cycle = tuple(nodes[number].name for number in sorted(members))
+        raise InfiniteLoopError(
+            f"Node {nodes[node].name!r} is due for the {self.limit + 1}. time, and max_iterations is "
+            f"{self.limit}. The cycle: {', '.join(cycle)}.",
+            where=graph.where,
+            fix="let a gate of the cycle reach END, or pass a larger max_iterations=.",
+            node=nodes[node].name,
+            cycle=cycle,
+        )
+
+    # -- what a result changes ---------------------------------------------------------------
+
+    def commit(self, batch: Sequence[int], results: Sequence[Any]) -> None:
+        """Store the decoded results of a generation (or of its first nodes), in declaration order.
+
+        A result is a value, a tuple of them for several outputs, a dict by outer name for a nested
+        graph, or the numbers of the selected targets for a gate. Raises ``ConflictError``.
+        """
+        if len(batch) > 1 and self.tables.contested:
+            self._refuse_conflict(batch, results)
+        tables = self.tables
+        for node, result in zip(batch, results):
+            outputs = tables.outputs[node]
+            if tables.targets[node]:
+                self._select(tables.targets[node], result)
+            elif type(tables.nodes[node]) is GraphNode:
+                for output, name in zip(outputs, tables.nodes[node].outputs):
+                    if name in result:
+                        self._write(output, result[name])
+            elif len(outputs) == 1:
+                self._write(outputs[0], result)
+            else:
+                for output, value in zip(outputs, result or ()):
+                    self._write(output, value)
+
+    def _write(self, output: Output, value: Any) -> None:
+        slot, waiting, triggers = output
+        values = self.values
+        self._written[slot] = 1
+        if self._ahead is not None:
+            values[slot] = value
+            return
+        if values[slot] is MISSING:
+            lacking, wanted, due = self._lacking, self._wanted, self._due
+            for node in waiting:
+                lacking[node] -= 1
+                if not lacking[node] and wanted[node]:
+                    due.add(node)
+        values[slot] = value
+        for node in triggers:
+            self._wanted[node] |= CHANGED
+            if not self._lacking[node]:
+                self._due.add(node)
+
+    def _select(self, targets: Iterable[tuple[int, int]], chosen: Sequence[int]) -> None:
+        """Make a gate's decision its only one: an older, unused one is forgotten."""
+        wanted = self._wanted
+        for target, bit in targets:
+            if target in chosen:
+                wanted[target] |= bit
+                if not self._lacking[target]:
+                    self._due.add(target)
+            elif wanted[target] & bit:
+                wanted[target] ^= bit
+                if not wanted[target]:
+                    self._due.discard(target)
+
+    def _refuse_conflict(self, batch: Sequence[int], results: Sequence[Any]) -> None:
+        tables, writers = self.tables, {}
+        for node, result in zip(batch, results):
+            names = tables.nodes[node].outputs
+            for output, name in zip(tables.outputs[node], names):
+                if type(tables.nodes[node]) is GraphNode and name not in result:
+                    continue
+                if output.slot in writers:
+                    pair = (tables.nodes[writers[output.slot]].name, tables.nodes[node].name)
+                    raise ConflictError(
+                        f"Nodes {pair[0]!r} and {pair[1]!r} both produced {name!r} in one generation.",
+                        where=self.schedule.plan.graph.where,
+                        fix="let a gate choose only one of them, or rename one output.",
+                        output=name,
+                        nodes=pair,
+                    )
+                writers[output.slot] = node
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def inputs(self, node: int) -> dict[str, Any]:
+        """Return the inputs of a node by name; those without any value are left out."""
+        values = self.values
+        found = {}
+        for name, slot, fallback in self.tables.inputs[node]:
+            value = values[slot]
+            if value is MISSING:
+                if not fallback:
+                    continue
+                value = values[fallback]
+            found[name] = value
+        return found
+
+    def result(self) -> dict[str, Any]:
+        """Return the outputs of every node that ran, the latest value of each."""
+        slots, written = self.tables.slots, self._written
+        return {
+            name: self.values[slots[name]]
+            for name in self.schedule.written_outputs
+            if written[slots[name]]
+        }
+
+
+def tables_of(schedule: Schedule) -> Tables:
+    """Return the tables of a schedule, made on first use and kept on it."""
+    tables = schedule.__dict__.get("tables")
+    if tables is None:
+        tables = schedule.__dict__["tables"] = Tables(schedule)
+    return tables  # type: ignore[no-any-return]

@@ -1,0 +1,165 @@
+"""Everything that follows from the graph alone, and from the names that are given to it.
+
+Rule of this file: a plan is made once per graph and kept on it; a schedule once per set of given names
+and kept on the plan. Bad inputs are refused while a schedule is made, so a later run with the same
+names pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import Any
+
+from hypergraph.errors import HypergraphError
+from hypergraph.execution.given import (
+    refuse_missing,
+    refuse_unknown,
+    refuse_unstartable,
+    skipped_nodes,
+)
+from hypergraph.graph import Graph, GraphNode
+from hypergraph.graph.inputs import lacking
+from hypergraph.graph.order import ForwardOrder, forward_order
+from hypergraph.nodes import HyperNode
+
+_KEPT = 64  # schedules of one graph; a program gives its inputs in one or two ways
+
+
+class Plan:
+    """A graph prepared for running: its schedules, and whether any nested graph brings its own runner."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: tuple[HyperNode, ...] = graph.node_list
+        self.schedules: dict[tuple[str, ...], Schedule] = {}
+        self.accepted_by: Any = None  # the capabilities of the runner that was last found fit
+
+    @cached_property
+    def has_overrides(self) -> bool:
+        """Say whether a nested graph, at any depth, names a runner of its own."""
+        nested = [node for node in self.nodes if isinstance(node, GraphNode)]
+        return any(node.runner is not None or plan_of(node.graph).has_overrides for node in nested)
+
+    def schedule(self, given: tuple[str, ...]) -> Schedule:
+        """Return the schedule for these given names. Raises ``InputError`` when they do not fit."""
+        schedule = self.schedules.get(given)
+        if schedule is None:
+            if len(self.schedules) >= _KEPT:
+                self.schedules.clear()
+            schedule = self.schedules[given] = Schedule(self, given)
+        return schedule
+
+
+def plan_of(graph: Graph) -> Plan:
+    """Return the plan of a graph, made on first use."""
+    plan = graph._known.get("plan")
+    if plan is None:
+        plan = graph._known["plan"] = Plan(graph)
+    return plan  # type: ignore[no-any-return]
+
+
+class Schedule:
+    """What runs in which order, for one set of given names.
+
+    ``skipped`` nodes never run. ``certain`` says that every other node runs exactly once whatever the
+    values are, in the ``generations`` known beforehand: a plain DAG.
+    """
+
+    def __init__(self, plan: Plan, given: tuple[str, ...]) -> None:
+        graph = plan.graph
+        refuse_unknown(graph, given)
+        self.plan = plan
+        self.given = given
+        self.provided = frozenset(given).union(graph._bound)
+        self.skipped = skipped_nodes(graph, given)
+        refuse_missing(graph, given, self.skipped)
+        self.active = [n for n in range(len(plan.nodes)) if n not in self.skipped]
+        self.order: ForwardOrder | None = None
+        if graph.wiring.cycles:
+            self.order = self._forward_order()
+            refuse_unstartable(graph, self.order.cycles.values())
+        self.certain = self._is_certain()
+
+    def _forward_order(self) -> ForwardOrder:
+        graph, nodes = self.plan.graph, self.plan.nodes
+
+        def lacks(node: int, members: frozenset[int]) -> tuple[str, ...]:
+            return lacking(node, members, nodes, graph.wiring, self.provided, self.skipped)
+
+        return forward_order(
+            self.active, graph.wiring.successors, graph.wiring.gates, graph.entry_numbers, lacks
+        )
+
+    def _is_certain(self) -> bool:
+        if self.order is not None and self.order.cycles:
+            return False
+        for number in self.active:
+            node = self.plan.nodes[number]
+            if node.is_gate or node.is_interrupt:
+                return False
+            if isinstance(node, GraphNode) and not self._gives_everything(node):
+                return False
+        return True
+
+    def _gives_everything(self, node: GraphNode) -> bool:
+        """Say whether a nested graph is sure to produce all its outputs, as a mapped one is."""
+        if node.runner is not None or node.map_params:
+            return True
+        try:
+            return plan_of(node.graph).schedule(self.inner_given(node)).certain
+        except HypergraphError:  # it is raised with its place when the node's turn comes
+            return False
+
+    def inner_given(self, node: GraphNode) -> tuple[str, ...]:
+        """Return the inner names that a nested graph is given when all its producers have run."""
+        producers = self.plan.graph.wiring.producers
+        return tuple(
+            inner
+            for outer, inner in node.inner_inputs.items()
+            if outer in self.provided or outer in producers
+        )
+
+    @cached_property
+    def generations(self) -> tuple[tuple[int, ...], ...]:
+        """The generations of a certain schedule: each node after all it waits for."""
+        return generations(self.active, self.plan.graph.wiring.successors)
+
+    @cached_property
+    def written_outputs(self) -> tuple[str, ...]:
+        """The graph's outputs that some active node may write, in the graph's order."""
+        producers = self.plan.graph.wiring.producers
+        return tuple(
+            name for name in self.plan.graph.outputs if not self.skipped.issuperset(producers[name])
+        )
+
+    def initial(self, name: str) -> tuple[bool, Any]:
+        """Say whether a name that is not given has a value before anything runs, and which."""
+        bound = self.plan.graph._bound
+        return name in bound, bound.get(name)
+
+
+def generations(
+    active: Collection[int], successors: Collection[Collection[int]]
+) -> tuple[tuple[int, ...], ...]:
+    """Return the generations of an acyclic graph: nodes by their longest way from a source."""
+    edges = list(successors)
+    inside = set(active)
+    waiting = dict.fromkeys(active, 0)
+    for node in active:
+        for target in edges[node]:
+            if target in inside:
+                waiting[target] += 1
+    found = []
+    current = [node for node in active if not waiting[node]]
+    while current:
+        found.append(tuple(sorted(current)))
+        following = []
+        for node in current:
+            for target in edges[node]:
+                if target in inside:
+                    waiting[target] -= 1
+                    if not waiting[target]:
+                        following.append(target)
+        current = following
+    return tuple(found)

@@ -1,0 +1,35 @@
+"""What a graph asks of a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypergraph.capabilities import GraphFeatures
+from hypergraph.graph.edges import Wiring
+from hypergraph.graph.graph_node import GraphNode
+from hypergraph.nodes import HyperNode
+
+
+def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
+    """Return for each feature the path of the first node that needs it.
+
+    Nested graphs count unless they bring a runner of their own, which was checked when it was given.
+    """
+    found: dict[str, str] = {}
+    if wiring.cycles:
+        found["cycles"] = nodes[min(map(min, wiring.cycles))].name
+    for node in nodes:
+        if isinstance(node, GraphNode):
+            if node.runner is None:
+                inner = node.graph.features
+                for feature in ("cycles", "gates", "interrupts", "async_nodes"):
+                    path = getattr(inner, feature)
+                    if path is not None:
+                        found.setdefault(feature, f"{node.name}/{path}")
+        elif node.is_gate:
+            found.setdefault("gates", node.name)
+        elif node.is_interrupt:
+            found.setdefault("interrupts", node.name)
+        if node.is_async and not isinstance(node, GraphNode):
+            found.setdefault("async_nodes", node.name)
+    return GraphFeatures(**found)

@@ -1,0 +1,182 @@
+"""What a graph must satisfy to be built.
+
+Rule of this file: each check is one function over the nodes and their wiring, and raises
+``GraphConfigError`` that says what, where and how to fix it. Nothing is looked at that is not unusual
+(several producers, cycles, gates), so that a plain graph pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+from hypergraph.errors import GraphConfigError, did_you_mean
+from hypergraph.graph.edges import Wiring
+from hypergraph.nodes import END, GateNode, HyperNode
+from hypergraph.nodes.base import check_name
+
+Nodes = Sequence[HyperNode]
+
+
+def check_nodes(nodes: Iterable[Any], where: str) -> tuple[HyperNode, ...]:
+    """Return the nodes as a tuple, refusing whatever is not a node."""
+    if isinstance(nodes, HyperNode) or not isinstance(nodes, Iterable):
+        raise GraphConfigError(
+            "A graph takes a list of nodes.", where=where, fix="write Graph([first, second])."
+        )
+    checked = tuple(nodes)
+    for position, item in enumerate(checked):
+        if not isinstance(item, HyperNode):
+            raise GraphConfigError(
+                f"Item {position} is not a node but a {type(item).__name__}.",
+                where=where,
+                fix="use graph.as_node() to nest a graph."
+                if hasattr(item, "as_node")
+                else "decorate the function with @node.",
+            )
+    return checked
+
+
+def check_wiring(nodes: Nodes, wiring: Wiring, where: str) -> None:
+    """Refuse several producers that could both be meant, and cycles that cannot end."""
+    for name, producers in wiring.producers.items():
+        if len(producers) > 1:
+            for first, second in combinations(producers, 2):
+                if not _may_share(name, first, second, nodes, wiring):
+                    raise GraphConfigError(
+                        f"Nodes {nodes[first].name!r} and {nodes[second].name!r} both produce {name!r}.",
+                        where=where,
+                        fix=f'rename one output: node.with_outputs({name}="other_name"), or let a '
+                        "gate choose between the two nodes.",
+                    )
+    for members in wiring.cycles:
+        _check_way_out(members, nodes, wiring, where)
+
+
+def _may_share(name: str, first: int, second: int, nodes: Nodes, wiring: Wiring) -> bool:
+    one, other = wiring.cycle_of(first), wiring.cycle_of(second)
+    if one is not None and one is other:
+        return True
+    if other is not None and name in nodes[second].inputs:
+        return True  # `first` lies before the cycle, since its value leads into it
+    if one is not None and name in nodes[first].inputs:
+        return True
+    return _exclusive(first, second, nodes, wiring)
+
+
+def _exclusive(first: int, second: int, nodes: Nodes, wiring: Wiring) -> bool:
+    """Say whether a one-target gate lets at most one of two nodes run."""
+    for gate in nodes:
+        if not isinstance(gate, GateNode) or gate.multi_target:
+            continue
+        targets = [wiring.index[str(target)] for target in gate.targets if target is not END]
+        sides = [_only_through(target, wiring.index[gate.name], nodes, wiring) for target in targets]
+        for one, other in combinations(sides, 2):
+            if (first in one and second in other) or (first in other and second in one):
+                return True
+    return False
+
+
+def _only_through(target: int, gate: int, nodes: Nodes, wiring: Wiring) -> set[int]:
+    """Return the nodes that run only after ``gate`` has selected ``target``: those that need a value
+    which only they produce, or whose every gate is among them."""
+    if wiring.gates[target] != (gate,):
+        return set()
+    side = {target}
+    todo = [target]
+    while todo:
+        for node in wiring.successors[todo.pop()]:
+            if node not in side and node != gate and _needs(node, side, nodes, wiring):
+                side.add(node)
+                todo.append(node)
+    return side
+
+
+def _needs(node: int, side: set[int], nodes: Nodes, wiring: Wiring) -> bool:
+    gates = wiring.gates.get(node)
+    if gates and side.issuperset(gates):
+        return True
+    return any(
+        name in wiring.producers
+        and side.issuperset(wiring.producers[name])
+        and not nodes[node].has_default(name)
+        for name in nodes[node].inputs
+    )
+
+
+def _check_way_out(members: frozenset[int], nodes: Nodes, wiring: Wiring, where: str) -> None:
+    closing = False
+    for number in members:
+        gate = nodes[number]
+        if isinstance(gate, GateNode):
+            targets = [None if t is END else wiring.index[str(t)] for t in gate.targets]
+            if any(target not in members for target in targets):
+                return
+            closing = True
+    if closing:
+        names = ", ".join(repr(nodes[number].name) for number in sorted(members))
+        raise GraphConfigError(
+            f"The cycle of {names} has no way out: no gate in it leads to END or to a node outside.",
+            where=where,
+            fix="add END to the targets of one of its gates.",
+        )
+
+
+def check_entrypoints(
+    entrypoints: tuple[str, ...], nodes: Nodes, wiring: Wiring, where: str
+) -> tuple[int, ...]:
+    """Return the entrypoints as node numbers, refusing unknown ones and those outside every cycle."""
+    for name in entrypoints:
+        if name not in wiring.index:
+            raise GraphConfigError(
+                f"The entrypoint {name!r} does not exist.{did_you_mean(name, wiring.index)}",
+                where=where,
+                fix="name a node of this graph.",
+            )
+        if wiring.cycle_of(wiring.index[name]) is None:
+            raise GraphConfigError(
+                f"The entrypoint {name!r} does not lie in a cycle, so it decides nothing.",
+                where=where,
+                fix="leave entrypoint= out, or name the node where the loop starts.",
+            )
+    return tuple(wiring.index[name] for name in entrypoints)
+
+
+def check_edges(
+    stated: Iterable[Sequence[str]],
+    found: Sequence[tuple[str, str, str]],
+    wiring: Wiring,
+    where: str,
+) -> None:
+    """Refuse explicit ``edges=`` that are not exactly the edges which the names give."""
+    wanted = set()
+    for edge in stated:
+        if isinstance(edge, str) or not 2 <= len(edge) <= 3:
+            raise GraphConfigError(
+                "An edge is (producer, consumer) or (producer, consumer, name).",
+                where=where,
+                fix='write edges=[("fetch", "parse"), ...].',
+            )
+        for name in edge[:2]:
+            if name not in wiring.index:
+                raise GraphConfigError(
+                    f"edges= names an unknown node {name!r}.{did_you_mean(name, wiring.index)}",
+                    where=where,
+                    fix="name nodes of this graph.",
+                )
+        matching = {known for known in found if known[: len(edge)] == tuple(edge)}
+        if not matching:
+            raise GraphConfigError(
+                f"No output of {edge[0]!r} is an input of {edge[1]!r} as edges= says.",
+                where=where,
+                fix="rename a port with with_outputs() or with_inputs() so that the names meet.",
+            )
+        wanted |= matching
+    for producer, consumer, name in found:
+        if (producer, consumer, name) not in wanted:
+            raise GraphConfigError(
+                f"{producer!r} feeds {consumer!r} through {name!r}, which edges= does not list.",
+                where=where,
+                fix=f'add ("{producer}", "{consumer}") to edges=, or rename one of the two ports.',
+            )

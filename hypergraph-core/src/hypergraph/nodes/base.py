@@ -1,0 +1,179 @@
+"""What every node is: a name, inputs, outputs, and renames that keep their history.
+
+Rule of this file: nodes are immutable; every ``with_*`` returns a new node that remembers what it was
+called before, so that an error can say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from hypergraph.errors import GraphConfigError, did_you_mean
+
+_put = object.__setattr__
+
+N = TypeVar("N", bound="HyperNode")
+
+
+class Rename(NamedTuple):
+    """One rename of a node: ``kind`` is ``"name"``, ``"input"`` or ``"output"``."""
+
+    kind: str
+    old: str
+    new: str
+
+
+def check_name(name: Any, what: str, where: str = "") -> None:
+    """Refuse a name that is not an identifier (``-`` is allowed; ``.`` and ``/`` are reserved)."""
+    if isinstance(name, str) and (name.isidentifier() or name.replace("-", "_").isidentifier()):
+        return
+    if not isinstance(name, str):
+        problem = f"The {what} must be a string, not {type(name).__name__}."
+        fix = "give a name in quotes."
+    elif "." in name or "/" in name:
+        problem = f"The {what} {name!r} contains a reserved character."
+        fix = "leave out '.' and '/': they address what lies inside nested graphs."
+    else:
+        problem = f"The {what} {name!r} is not a name."
+        fix = "use letters, digits, '_' and '-', not starting with a digit."
+    raise GraphConfigError(problem, where=where, fix=fix)
+
+
+class HyperNode:
+    """A named step of a graph. ``inputs`` and ``outputs`` are the names it is wired by."""
+
+    __slots__ = ("name", "inputs", "outputs", "rename_history")
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    rename_history: tuple[Rename, ...]
+
+    is_async: bool = False
+    is_generator: bool = False
+    is_gate: bool = False
+    is_interrupt: bool = False
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable; with_name(), with_inputs() and "
+                             f"with_outputs() return a changed copy.")  # fmt: skip
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    # -- what an input falls back to ---------------------------------------------------------
+
+    def has_default(self, name: str) -> bool:
+        """Say whether the node can run without a value for this input."""
+        return False
+
+    def default(self, name: str) -> Any:
+        """Return the value an input takes when nothing provides one. Raises ``KeyError``."""
+        raise KeyError(name)
+
+    # -- identity ----------------------------------------------------------------------------
+
+    @property
+    def definition_hash(self) -> str:
+        """Hex digest of what the node does and how it is wired, stable across machines."""
+        parts = (type(self).__name__, self.name, self.inputs, self.outputs, *self._identity())
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _identity(self) -> tuple[Any, ...]:
+        """Return what distinguishes this node besides its kind, name and ports."""
+        raise NotImplementedError
+
+    # -- renames -----------------------------------------------------------------------------
+
+    def with_name(self: N, name: str) -> N:
+        """Return the node under another name."""
+        check_name(name, "node name", f"node {self.name!r}")
+        return self._copy(
+            name=name, rename_history=(*self.rename_history, Rename("name", self.name, name))
+        )
+
+    def with_inputs(self: N, renames: Mapping[str, str] | None = None, /, **more: str) -> N:
+        """Return the node with inputs renamed: ``node.with_inputs(old="new")``.
+
+        Raises ``GraphConfigError`` for an input the node does not have and for two inputs of one name.
+        """
+        return self._renamed("input", {**(renames or {}), **more})
+
+    def with_outputs(self: N, renames: Mapping[str, str] | None = None, /, **more: str) -> N:
+        """Return the node with outputs renamed: ``node.with_outputs(old="new")``.
+
+        Raises ``GraphConfigError`` for an output the node does not have and for two of one name.
+        """
+        return self._renamed("output", {**(renames or {}), **more})
+
+    def _renamed(self: N, kind: str, renames: dict[str, str]) -> N:
+        names = self.inputs if kind == "input" else self.outputs
+        where = f"node {self.name!r}"
+        for old, new in renames.items():
+            if old not in names:
+                raise GraphConfigError(
+                    f"Node {self.name!r} has no {kind} {old!r}.{self._hint(kind, old, names)}",
+                    where=where,
+                    fix=f"rename one of its {kind}s: {', '.join(names) or '(none)'}.",
+                )
+            check_name(new, f"{kind} name", where)
+        changed = tuple(renames.get(name, name) for name in names)
+        refuse_twice(changed, kind, where)
+        history = tuple(Rename(kind, old, new) for old, new in renames.items())
+        return self._with_ports(kind, renames, changed, (*self.rename_history, *history))
+
+    def _with_ports(
+        self: N,
+        kind: str,
+        renames: dict[str, str],
+        changed: tuple[str, ...],
+        history: tuple[Rename, ...],
+    ) -> N:
+        """Return the copy; node types that keep more per port translate it here."""
+        if kind == "input":
+            return self._copy(inputs=changed, rename_history=history)
+        return self._copy(outputs=changed, rename_history=history)
+
+    def _hint(self, kind: str, old: str, names: Iterable[str]) -> str:
+        """Say what became of an old name, or which present one is nearest."""
+        for rename in self.rename_history:
+            if rename.kind == kind and rename.old == old:
+                return f" It was renamed to {rename.new!r}."
+        return did_you_mean(old, names)
+
+    def _copy(self: N, **changes: Any) -> N:
+        new = object.__new__(type(self))
+        for cls in type(self).__mro__:
+            for slot in getattr(cls, "__slots__", ()):
+                if slot not in changes and hasattr(self, slot):
+                    _put(new, slot, getattr(self, slot))
+        for key, value in changes.items():
+            _put(new, key, value)
+        return new
+
+    def __copy__(self: N) -> N:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        slots = (slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ()))
+        return {slot: getattr(self, slot) for slot in slots if hasattr(self, slot)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for key, value in state.items():
+            _put(self, key, value)
+
+    def __repr__(self) -> str:
+        arrow = f"({', '.join(self.inputs)}) -> {', '.join(self.outputs) or 'nothing'}"
+        return f"{type(self).__name__} {self.name!r} {arrow}"
+
+
+def refuse_twice(names: tuple[str, ...], kind: str, where: str) -> None:
+    """Refuse a name that stands twice among a node's inputs, or among its outputs."""
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise GraphConfigError(
+            f"Two {kind}s of one node are both called {', '.join(map(repr, twice))}.",
+            where=where,
+            fix=f"give each {kind} a name of its own.",
+        )

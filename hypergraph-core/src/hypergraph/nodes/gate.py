@@ -1,0 +1,312 @@
+"""Gates: nodes whose return value selects what runs next.
+
+Rule of this file: a gate has targets and no outputs; ``decide`` turns what its function returned into
+the targets it selects, and refuses everything else by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, final
+
+from hypergraph.errors import GraphConfigError, RouteError, did_you_mean
+from hypergraph.nodes.base import HyperNode, check_name
+from hypergraph.nodes.function import CallableNode
+from hypergraph.nodes.signature import describe
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_put = object.__setattr__
+
+
+@final
+class EndType:
+    """The type of ``END``, the target that selects nothing."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "END"
+
+    def __reduce__(self) -> str:
+        return "END"
+
+    def __copy__(self) -> EndType:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> EndType:
+        return self
+
+
+END: Final = EndType()
+
+Target: TypeAlias = str | EndType
+
+
+class GateNode(CallableNode):
+    """A node that selects among ``targets`` (node names, or ``END``)."""
+
+    __slots__ = ("targets",)
+
+    targets: tuple[Target, ...]
+    multi_target: bool = False
+    is_gate = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function."""
+        return self.func(*args, **kwargs)
+
+    def decide(self, value: Any) -> tuple[Target, ...]:
+        """Return the targets that ``value``, returned by the function, selects.
+
+        Raises ``RouteError`` when it names none of the targets.
+        """
+        raise NotImplementedError
+
+    def _gate(
+        self,
+        func: Callable[..., Any],
+        name: str | None,
+        targets: Sequence[Target],
+        rename_inputs: Mapping[str, str] | None,
+        cache: bool,
+    ) -> None:
+        self._wrap(func, name, (), cache)
+        where = f"gate {self.name!r}"
+        for target in targets:
+            if target is not END:
+                check_name(target, "target", where)
+        if self.is_generator:
+            raise GraphConfigError(
+                f"Gate {self.name!r} is a generator.", where=where, fix="return the decision instead."
+            )
+        _put(self, "targets", tuple(dict.fromkeys(targets)))
+        if rename_inputs:
+            self._rename_in_place(rename_inputs)
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (*super()._identity(), *map(str, self.targets))
+
+    def _refuse(self, problem: str, fix: str) -> RouteError:
+        return RouteError(
+            f"Gate {self.name!r} {problem}",
+            where=f"gate {self.name!r}, {describe(self.func)}",
+            fix=fix,
+            targets=tuple(map(str, self.targets)),
+        )
+
+    def _no_target(self, value: Any) -> RouteError:
+        """Say that ``value`` is no target. A string is shown only through its nearest target."""
+        names = [target for target in self.targets if isinstance(target, str)]
+        hint = did_you_mean(value, names) if isinstance(value, str) else ""
+        listed = ", ".join(map(repr, self.targets))
+        return self._refuse(
+            f"returned a {type(value).__name__} that is none of its targets.{hint}",
+            f"return one of {listed}{', or None' if not self.multi_target else ''}.",
+        )
+
+
+class BranchNode(GateNode, Generic[P, R]):
+    """A gate over the truth of a value; made by ``@branch``."""
+
+    __slots__ = ("when_true", "when_false")
+
+    when_true: Target
+    when_false: Target
+
+    def __init__(
+        self,
+        func: Callable[P, R],
+        *,
+        when_true: Target,
+        when_false: Target,
+        name: str | None = None,
+        rename_inputs: Mapping[str, str] | None = None,
+        cache: bool = False,
+    ) -> None:
+        self._gate(func, name, (when_true, when_false), rename_inputs, cache)
+        _put(self, "when_true", when_true)
+        _put(self, "when_false", when_false)
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (*super()._identity(), str(self.when_true), str(self.when_false))
+
+    def decide(self, value: Any) -> tuple[Target, ...]:
+        """Return the target for the truth of ``value``. Raises ``RouteError`` for ``None``."""
+        if value is None:
+            raise self._refuse("returned None.", "return True or False on every path.")
+        return (self.when_true if value else self.when_false,)
+
+
+class RouteNode(GateNode, Generic[P, R]):
+    """A gate that names its target; made by ``@route``."""
+
+    __slots__ = ("fallback", "multi_target")
+
+    fallback: Target | None
+    multi_target: bool
+
+    def __init__(
+        self,
+        func: Callable[P, R],
+        *,
+        targets: Sequence[Target],
+        fallback: Target | None = None,
+        multi_target: bool = False,
+        name: str | None = None,
+        rename_inputs: Mapping[str, str] | None = None,
+        cache: bool = False,
+    ) -> None:
+        if isinstance(targets, str) or not targets:
+            raise GraphConfigError(
+                "A route needs a list of targets.",
+                where=f"function {describe(func)}",
+                fix='write @route(targets=["a", "b", END]).',
+            )
+        everything = (*targets, fallback) if fallback is not None else tuple(targets)
+        self._gate(func, name, everything, rename_inputs, cache)
+        _put(self, "fallback", fallback)
+        _put(self, "multi_target", multi_target)
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (*super()._identity(), str(self.fallback), self.multi_target)
+
+    def decide(self, value: Any) -> tuple[Target, ...]:
+        """Return the targets that ``value`` names; ``None`` takes the fallback, if there is one.
+
+        Raises ``RouteError`` for a name outside the targets, for a list from a one-target gate, and
+        for anything but a list, tuple or set from a ``multi_target`` gate.
+        """
+        if value is None:
+            return () if self.fallback is None else (self.fallback,)
+        if not self.multi_target:
+            return (self._checked(value),)
+        if not isinstance(value, (list, tuple, set, frozenset)):
+            raise self._refuse(
+                f"returned a {type(value).__name__}; with multi_target=True it returns a list.",
+                "return a list of targets; an empty one selects nothing.",
+            )
+        chosen = {self._checked(item) for item in value}
+        return tuple(target for target in self.targets if target in chosen)
+
+    def _checked(self, value: Any) -> Target:
+        for target in self.targets:
+            if value is target or (isinstance(value, str) and value == target):
+                return target
+        raise self._no_target(value)
+
+
+class TypeRouteNode(GateNode):
+    """A gate over the type of one value: the nearest class in its method resolution order wins.
+
+    ``TypeRouteNode("kind", "item", routes={str: "read_text", bytes: "decode"}, fallback=END)``
+    """
+
+    __slots__ = ("routes", "fallback")
+
+    routes: Mapping[type, Target]
+    fallback: Target | None
+
+    def __init__(
+        self,
+        name: str,
+        input_param: str,
+        routes: Mapping[type, Target],
+        fallback: Target | None = None,
+    ) -> None:
+        if not isinstance(routes, Mapping) or not routes:
+            raise GraphConfigError(
+                "A TypeRouteNode needs at least one route.",
+                where=f"gate {name!r}",
+                fix='give routes={SomeType: "target"}.',
+            )
+        for kind in routes:
+            if not isinstance(kind, type):
+                raise GraphConfigError(
+                    f"A {type(kind).__name__} is not a type to route by.",
+                    where=f"gate {name!r}",
+                    fix="use classes as the keys of routes=.",
+                )
+        check_name(input_param, "input name", f"gate {name!r}")
+        everything = (*routes.values(), *(() if fallback is None else (fallback,)))
+        self._gate(_type_of, name, everything, {"value": input_param}, False)
+        _put(self, "routes", dict(routes))
+        _put(self, "fallback", fallback)
+
+    def _identity(self) -> tuple[Any, ...]:
+        routes = [(f"{k.__module__}.{k.__qualname__}", str(v)) for k, v in self.routes.items()]
+        return (*super()._identity(), tuple(routes), str(self.fallback))
+
+    def decide(self, value: Any) -> tuple[Target, ...]:
+        """Return the target of the nearest class. Raises ``RouteError`` without one or a fallback."""
+        for kind in value.__mro__:
+            if kind in self.routes:
+                return (self.routes[kind],)
+        if self.fallback is not None:
+            return (self.fallback,)
+        raise self._refuse(
+            f"has no route for a {value.__name__}.",
+            "add the type to routes=, or give a fallback=.",
+        )
+
+
+def _type_of(value: Any) -> type:
+    return type(value)
+
+
+def branch(
+    *,
+    when_true: Target,
+    when_false: Target,
+    name: str | None = None,
+    rename_inputs: Mapping[str, str] | None = None,
+    cache: bool = False,
+) -> Callable[[Callable[P, R]], BranchNode[P, R]]:
+    """Make a function a gate over the truth of what it returns.
+
+    ``@branch(when_true="a", when_false=END)``. Raises ``GraphConfigError`` for invalid names.
+    """
+
+    def wrap(func: Callable[P, R]) -> BranchNode[P, R]:
+        return BranchNode(
+            func,
+            when_true=when_true,
+            when_false=when_false,
+            name=name,
+            rename_inputs=rename_inputs,
+            cache=cache,
+        )
+
+    return wrap
+
+
+def route(
+    *,
+    targets: Sequence[Target],
+    fallback: Target | None = None,
+    multi_target: bool = False,
+    name: str | None = None,
+    rename_inputs: Mapping[str, str] | None = None,
+    cache: bool = False,
+) -> Callable[[Callable[P, R]], RouteNode[P, R]]:
+    """Make a function a gate that returns the name of its target, or ``END``.
+
+    ``fallback`` is taken on ``None``; without one ``None`` selects nothing. ``multi_target=True``: the
+    function returns a list. Raises ``GraphConfigError`` for invalid targets.
+    """
+
+    def wrap(func: Callable[P, R]) -> RouteNode[P, R]:
+        return RouteNode(
+            func,
+            targets=targets,
+            fallback=fallback,
+            multi_target=multi_target,
+            name=name,
+            rename_inputs=rename_inputs,
+            cache=cache,
+        )
+
+    return wrap
+
+

@@ -1,0 +1,82 @@
+"""The options that every runner of a plan takes, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypedDict
+
+from hypergraph.errors import InputError, did_you_mean
+from hypergraph.events.processor import EventProcessor
+from hypergraph.graph import Graph
+
+
+class RunOptions(TypedDict, total=False):
+    """The options of ``run`` and ``map``, for type checkers; see `Options`."""
+
+    select: Sequence[str] | str | None
+    session_id: str | None
+    max_iterations: int
+    event_processors: Sequence[EventProcessor]
+    allow_extra: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a graph is run, besides its inputs.
+
+    ``select``: names of the outputs to return, all by default. ``session_id`` groups runs that belong
+    together. ``max_iterations``: how often any one node may run. ``event_processors`` listen in
+    addition to the runner's own. ``allow_extra`` lets pass inputs that no node knows.
+    """
+
+    select: Sequence[str] | str | None = None
+    session_id: str | None = None
+    max_iterations: int = 1000
+    event_processors: Sequence[EventProcessor] = ()
+    allow_extra: bool = False
+
+    def narrow(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the selected ones of a run's outputs."""
+        if self.select is None:
+            return outputs
+        names = (self.select,) if isinstance(self.select, str) else self.select
+        return {name: outputs[name] for name in names if name in outputs}
+
+
+DEFAULTS: Final = Options()
+_NAMES: Final = tuple(field.name for field in fields(Options))
+
+
+def read_options(options: RunOptions, graph: Graph) -> Options:
+    """Return the options given to ``run`` or ``map``.
+
+    Raises ``TypeError`` for one that does not exist, ``InputError`` for a limit that is not a positive
+    integer and for a selected name that is no output.
+    """
+    for name in options:
+        if name not in _NAMES:
+            raise TypeError(f"unknown option {name!r}.{did_you_mean(name, _NAMES)}")
+    read = Options(**options)
+    limit = read.max_iterations
+    if type(limit) is not int or limit < 1:
+        raise InputError(
+            "max_iterations is not a positive integer.",
+            where=graph.where,
+            fix="pass how often one node may run, such as max_iterations=100.",
+        )
+    names = (read.select,) if isinstance(read.select, str) else (read.select or ())
+    for name in names:
+        if name not in graph.outputs:
+            raise InputError(
+                f"select names {name!r}, which is no output.{did_you_mean(str(name), graph.outputs)}",
+                where=graph.where,
+                fix=f"select among: {', '.join(graph.outputs) or '(the graph has no outputs)'}.",
+            )
+    return read
+
+
+def known_inputs(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given inputs without those that no node knows."""
+    wiring = graph.wiring
+    return {n: v for n, v in given.items() if n in wiring.consumers or n in wiring.producers}

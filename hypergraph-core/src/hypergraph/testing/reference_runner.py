@@ -1,0 +1,192 @@
+"""The reference interpreter as a runner: the example of a runner that passes the whole kit.
+
+Rule of this file: nothing but the translation between a runner's contract and the interpreter;
+what a graph means stands in ``reference.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from hypergraph.capabilities import RunnerCapabilities
+from hypergraph.events import (
+    EventProcessor,
+    NodeEndEvent,
+    NodeErrorEvent,
+    NodeStartEvent,
+    RouteDecisionEvent,
+    RunEndEvent,
+    RunStartEvent,
+    StreamingChunkEvent,
+    dispatcher,
+)
+from hypergraph.events.dispatch import Emit
+from hypergraph.graph import Graph
+from hypergraph.nodes import CallableNode, GateNode
+from hypergraph.results import RunStatus, new_run_id
+from hypergraph.runners.base import BaseRunner, chosen_inputs
+from hypergraph.testing.reference import (
+    Interpreter,
+    ReferenceResult,
+    collect,
+    items_of,
+    names_of,
+)
+
+
+class ObservedInterpreter(Interpreter):
+    """The interpreter, telling listeners what happens."""
+
+    emit: Emit | None = None
+    spans: itertools.count[int]
+    run_id: str
+    span: str
+    parent: tuple[str | None, str | None] = (None, None)  # (run id, span id)
+    map_index: int | None = None
+    node_span: str
+
+    def say(self, kind: Any, span: str, parent: str | None, **details: Any) -> None:
+        """Emit one event of this run."""
+        if self.emit is not None:
+            now = time.perf_counter()
+            ids = {"run_id": self.run_id, "span_id": span, "parent_span_id": parent, "time": now}
+            self.emit(kind(**ids, graph_name=self.graph.name, **details))
+
+    def run(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any],
+        *,
+        select: str | Sequence[str] | None = None,
+        allow_extra: bool = False,
+    ) -> ReferenceResult:
+        """Run, between a start and an end event."""
+        self.graph, self.run_id = graph, new_run_id()
+        self.span, started = f"span-{next(self.spans)}", time.perf_counter()
+        details = {"started_at": time.time(), "parent_run_id": self.parent[0]}
+        self.say(
+            RunStartEvent,
+            self.span,
+            self.parent[1],
+            inputs=inputs,
+            map_index=self.map_index,
+            **details,
+        )
+        outputs: dict[str, Any] = {}
+        failure: Exception | None = None
+        try:
+            result = super().run(graph, inputs, select=select, allow_extra=allow_extra)
+            outputs = result.outputs
+            return result
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            status = RunStatus.COMPLETED if failure is None else RunStatus.FAILED
+            took = (time.perf_counter() - started) * 1000
+            end = {"status": status, "outputs": outputs, "duration_ms": took, "error": failure}
+            self.say(RunEndEvent, self.span, self.parent[1], **end)
+
+    def execute(self, name: str, inputs: dict[str, Any]) -> Any:
+        """Run a node, between a start and an end event."""
+        span = self.node_span = f"span-{next(self.spans)}"
+        started = time.perf_counter()
+        self.say(NodeStartEvent, span, self.span, node_name=name, inputs=inputs)
+        try:
+            result = super().execute(name, inputs)
+        except Exception as error:
+            took = (time.perf_counter() - started) * 1000
+            self.say(NodeErrorEvent, span, self.span, node_name=name, error=error, duration_ms=took)
+            raise
+        outputs = result
+        if isinstance(self.shape.nodes[name], GateNode):
+            outputs, decision = {}, tuple(map(str, result))
+            self.say(RouteDecisionEvent, span, self.span, node_name=name, decision=decision)
+        took = (time.perf_counter() - started) * 1000
+        self.say(NodeEndEvent, span, self.span, node_name=name, outputs=outputs, duration_ms=took)
+        return result
+
+    def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
+        """Call the function; each chunk of a generator is an event."""
+        if not node.is_generator:
+            return super().call(node, inputs)
+        chunks = []
+        named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
+        for index, chunk in enumerate(node.func(**named)):
+            details = {"node_name": node.name, "chunk": chunk, "index": index}
+            self.say(StreamingChunkEvent, self.node_span, self.span, **details)
+            chunks.append(chunk)
+        return collect(node, chunks)
+
+    def child(self, path: str, where: str) -> Interpreter:
+        """Make a nested run that tells the same listeners."""
+        child = type(self)(max_iterations=self.max_iterations, where=where, path=path)
+        child.emit, child.spans, child.parent = self.emit, self.spans, (self.run_id, self.node_span)
+        return child
+
+
+class ReferenceRunner(BaseRunner):
+    """A slow, obviously right runner for sync graphs without interrupts."""
+
+    name = "reference"
+    capabilities = RunnerCapabilities(supports_cycles=True, supports_gates=True)
+    interpreter: ClassVar[type[ObservedInterpreter]] = ObservedInterpreter
+
+    def __init__(self, event_processors: Sequence[EventProcessor] = ()) -> None:
+        self.event_processors = tuple(event_processors)
+
+    def _interpreter(
+        self, where: str, limit: int, processors: Sequence[EventProcessor]
+    ) -> ObservedInterpreter:
+        made = self.interpreter(max_iterations=limit, where=where)
+        made.spans = itertools.count(1)
+        made.emit = dispatcher((*self.event_processors, *processors))
+        return made
+
+    def run(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+        select: str | Sequence[str] | None = None,
+        max_iterations: int = 1000,
+        event_processors: Sequence[EventProcessor] = (),
+        allow_extra: bool = False,
+    ) -> dict[str, Any]:
+        """Run the graph once and return its outputs."""
+        self.validate(graph)
+        run = self._interpreter(f"graph {graph.name!r}", max_iterations, event_processors)
+        given = chosen_inputs(inputs, values)
+        return run.run(graph, given, select=select, allow_extra=allow_extra).outputs
+
+    def map(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+        map_over: str | Sequence[str],
+        map_mode: str = "zip",
+        on_error: str = "raise",
+        max_iterations: int = 1000,
+        event_processors: Sequence[EventProcessor] = (),
+    ) -> list[dict[str, Any] | Exception]:
+        """Run the graph once per item and return the outputs of each."""
+        self.validate(graph)
+        results: list[dict[str, Any] | Exception] = []
+        given = chosen_inputs(inputs, values)
+        for index, item in enumerate(items_of(given, names_of(map_over), map_mode)):
+            where = f"graph {graph.name!r} (map item {index})"
+            run = self._interpreter(where, max_iterations, event_processors)
+            run.map_index = index
+            try:
+                results.append(run.run(graph, item).outputs)
+            except Exception as error:
+                if on_error == "raise":
+                    raise
+                results.append(error)
+        return results

@@ -1,0 +1,123 @@
+"""Errors: a node's exception reaches the caller as the same object, with one note saying where."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hypergraph.errors import MissingInputError
+from hypergraph.graph import Graph
+from hypergraph.nodes import node, route
+from hypergraph.runners.base import BaseRunner
+from hypergraph.testing.suite.base import SuiteBase, notes_of
+
+PRIVATE = "a-value-that-must-stay-private"
+PROBLEM = LookupError("a problem of the user's own")
+calls: list[str] = []
+
+
+@node(output_name="parsed")
+def parse(text: str, strict: bool = True) -> str:
+    raise PROBLEM
+
+
+@node(output_name="counted")
+def count(x: int) -> int:
+    calls.append("count")
+    return x
+
+
+@node(output_name="never")
+def after(parsed: str) -> str:
+    calls.append("after")
+    return parsed
+
+
+@route(targets=["count"])
+def failing_gate(text: str) -> str:
+    raise PROBLEM
+
+
+class ErrorRules(SuiteBase):
+    """Exceptions raised by nodes, and inputs that do not fit."""
+
+    @pytest.fixture(autouse=True)
+    def _fresh(self) -> None:
+        calls.clear()
+        PROBLEM.__notes__ = []
+        PROBLEM.__cause__ = PROBLEM.__context__ = PROBLEM.__traceback__ = None
+
+    def failure(self, runner: BaseRunner, graph: Graph, **inputs: object) -> BaseException:
+        """Run a graph that must fail with ``PROBLEM``, and return what was raised."""
+        self.refused_unless_declared(runner, graph, inputs)
+        try:
+            result = self.run_graph(runner, graph, inputs)
+        except Exception as error:  # noqa: BLE001  the test looks at whatever it is
+            return error
+        pytest.fail(f"A node raised {type(PROBLEM).__name__}; the run returned {result!r} instead.")
+
+    def test_the_exception_is_the_very_object_that_was_raised(self, runner: BaseRunner) -> None:
+        if runner.capabilities.supports_distributed:
+            pytest.skip("a distributed runner moves exceptions between processes")
+        error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
+        assert error is PROBLEM, (
+            f"the node raised one {type(PROBLEM).__name__} object, the caller got another object: "
+            f"{type(error).__name__}. Neither wrap nor copy a node's exception; raise it again."
+        )
+
+    def test_the_exception_keeps_its_type_and_arguments(self, runner: BaseRunner) -> None:
+        error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
+        assert (type(error), error.args) == (type(PROBLEM), PROBLEM.args)
+
+    def test_one_note_names_the_node_the_graph_and_the_inputs(self, runner: BaseRunner) -> None:
+        error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
+        notes = notes_of(error)
+        assert len(notes) == 1, f"expected one note that starts with 'hypergraph:', got {notes}"
+        for word in ("'parse'", "'main'", "text", "strict"):
+            assert word in notes[0], f"{word} is not in the note: {notes[0]}"
+
+    def test_no_value_enters_the_note(self, runner: BaseRunner) -> None:
+        error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
+        assert PRIVATE not in "".join(notes_of(error))
+
+    def test_the_note_of_a_nested_node_holds_its_path(self, runner: BaseRunner) -> None:
+        inner = Graph([parse], name="inner")
+        error = self.failure(runner, Graph([inner.as_node()], name="main"), text=PRIVATE)
+        notes = notes_of(error)
+        assert len(notes) == 1, f"expected one note, not one per level: {notes}"
+        assert "'inner/parse'" in notes[0]
+
+    def test_the_note_of_a_mapped_node_names_the_item(self, runner: BaseRunner) -> None:
+        inner = Graph([parse], name="inner").as_node().map_over("text")
+        error = self.failure(runner, Graph([inner], name="main"), text=[PRIVATE])
+        assert re.search(r"item 0\b|\[0\]", notes_of(error)[0])
+
+    def test_the_note_of_a_mapped_run_names_the_item(self, runner: BaseRunner) -> None:
+        graph = Graph([parse], name="main")
+        results = self.map_graph(
+            runner, graph, {"text": [PRIVATE]}, map_over="text", on_error="return"
+        )
+        assert re.search(r"item 0\b|\[0\]", notes_of(results[0])[0])
+
+    def test_what_depends_on_a_failed_node_does_not_run(self, runner: BaseRunner) -> None:
+        self.failure(runner, Graph([after, parse], name="main"), text=PRIVATE)
+        assert "after" not in calls
+
+    def test_a_failing_gate_is_like_any_failing_node(self, runner: BaseRunner) -> None:
+        error = self.failure(runner, Graph([failing_gate, count], name="main"), text=PRIVATE, x=1)
+        assert isinstance(error, LookupError)
+        assert calls == []
+
+    def test_nothing_runs_when_an_input_is_missing(self, runner: BaseRunner) -> None:
+        with pytest.raises(MissingInputError):
+            self.run_graph(runner, Graph([count, parse]), {"x": 1})
+        assert calls == [], "inputs are checked before anything runs"
+
+    def test_an_input_that_is_no_mapping_is_a_type_error(self, runner: BaseRunner) -> None:
+        with pytest.raises(TypeError):
+            self.run_graph(runner, Graph([count]), [("x", 1)])
+
+    def test_inputs_given_by_both_words_are_a_type_error(self, runner: BaseRunner) -> None:
+        with pytest.raises(TypeError):
+            self.run_graph(runner, Graph([count]), {"x": 1}, values={"x": 1})

@@ -1,0 +1,1 @@
+"""Reserved for hypergraph's ``AsyncRunner``; this release holds no runner yet."""

@@ -1,0 +1,1 @@
+"""Reserved for hypergraph's ``DaftRunner``; this release holds no runner yet."""

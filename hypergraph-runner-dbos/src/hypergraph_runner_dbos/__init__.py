@@ -1,0 +1,1 @@
+"""Reserved for hypergraph's ``DBOSAsyncRunner``; this release holds no runner yet."""

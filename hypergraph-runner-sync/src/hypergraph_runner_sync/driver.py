@@ -1,0 +1,91 @@
+"""Carrying out effects by calling.
+
+Rule of this file: the driver knows how each effect is done and nothing of why. Flows within flows are
+kept on a list, not on Python's stack, so nesting costs no recursion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from types import GeneratorType
+from typing import Any
+
+from hypergraph.execution.calls import collected, positional
+from hypergraph.execution.context import Settings
+from hypergraph.execution.effects import (
+    DONE,
+    All,
+    CacheFlush,
+    CacheGet,
+    CachePut,
+    Call,
+    Flow,
+    Nest,
+    Next,
+)
+from hypergraph.runners.strategy import call_from_sync
+
+Handlers = dict[type, Callable[[Any], Any]]
+
+
+def drive(flow: Flow, settings: Settings) -> Any:
+    """Carry out a flow to its end and return its result. Exceptions leave as they are."""
+    handlers, emit = _handlers(settings), settings.emit
+    outer: list[Flow] = []
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        try:
+            effect = flow.send(value) if error is None else flow.throw(error)
+        except StopIteration as stop:
+            if not outer:
+                return stop.value
+            flow, value, error = outer.pop(), stop.value, None
+            continue
+        except BaseException as raised:
+            if not outer:
+                raise
+            flow, error = outer.pop(), raised
+            continue
+        value = error = None
+        kind = type(effect)
+        if kind is GeneratorType or kind is All:
+            outer.append(flow)
+            flow = effect if kind is GeneratorType else _one_by_one(effect)
+            continue
+        try:
+            value = handlers.get(kind, emit)(effect)  # type: ignore[misc]
+        except BaseException as raised:
+            error = raised
+
+
+def _handlers(settings: Settings) -> Handlers:
+    """Say how each effect is carried out; every other type is an event, to be emitted."""
+    handlers: Handlers = {Call: _call, Next: _next, Nest: _nest}
+    cache = settings.cache
+    if cache is not None:
+        handlers[CacheGet] = lambda effect: cache.get(effect.key)
+        handlers[CachePut] = lambda effect: cache.put(effect.key, effect.value)
+        handlers[CacheFlush] = lambda effect: cache.flush()
+    return handlers
+
+
+def _call(effect: Call) -> Any:
+    function = positional(effect.node) if effect.stream else collected(effect.node)
+    return function(*effect.inputs.values())
+
+
+def _next(effect: Next) -> Any:
+    return next(effect.generator, DONE)
+
+
+def _nest(effect: Nest) -> Any:
+    node = effect.node
+    return call_from_sync(node.runner, node.graph, effect.inputs, effect.context)
+
+
+def _one_by_one(effect: All) -> Generator[Any, Any, list[Any]]:
+    results = []
+    for flow in effect.flows:
+        results.append((yield from flow))
+    return results

@@ -1,0 +1,298 @@
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import functools
+import math
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import types
+import uuid
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hypergraph.content import content_key, register_key
+from hypergraph.errors import UnkeyableError
+from hypergraph.execution.keys import node_key
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.complex_numbers(),
+    st.text(),
+    st.binary(max_size=100),
+    st.decimals(allow_nan=False),
+    st.fractions(),
+    st.dates(),
+    st.datetimes(),
+    st.timedeltas(),
+    st.uuids(),
+)
+hashables = st.recursive(scalars, lambda inner: st.tuples(inner, inner) | st.frozensets(inner))
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner)
+        | st.dictionaries(hashables, inner, max_size=4)
+        | st.sets(hashables, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def canonical(value):
+    """The content of a value as nested tuples that compare by type and value: the plain rule."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return (kind, tuple(map(canonical, value)))
+    if kind in (set, frozenset):
+        return (kind, frozenset(map(canonical, value)))
+    if kind is dict:
+        return (kind, frozenset((canonical(k), canonical(v)) for k, v in value.items()))
+    if kind in (float, complex):
+        return (kind, repr(value))
+    if kind is decimal.Decimal:
+        return (kind, value.as_tuple())
+    return (kind, value)
+
+
+@given(values, values)
+def test_keys_are_equal_exactly_when_contents_are(one, other):
+    assert (content_key(one) == content_key(other)) == (canonical(one) == canonical(other))
+
+
+@given(values)
+def test_a_key_is_short_printable_ascii(value):
+    key = content_key(value)
+    assert key.isascii()
+    assert key.isprintable()
+    assert len(key) <= 200
+
+
+@given(st.dictionaries(hashables, values, max_size=6), st.randoms())
+def test_the_order_of_a_dict_does_not_matter(mapping, random):
+    items = list(mapping.items())
+    random.shuffle(items)
+    assert content_key(dict(items)) == content_key(mapping)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), values),
+    st.dictionaries(st.sampled_from("abc"), values),
+)
+def test_node_keys_are_equal_exactly_when_inputs_are(one, other):
+    same = canonical(one) == canonical(other)
+    assert (node_key("p", one) == node_key("p", other)) == same
+
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Perm(enum.Flag):
+    R = 1
+    W = 2
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    x: int
+
+
+@dataclasses.dataclass
+class OtherPoint:
+    x: int
+    y: int = 0
+
+
+Pair = namedtuple("Pair", "a b")
+
+
+def test_values_that_look_alike_have_different_keys():
+    different = [
+        None, True, 1, 1.0, "1", b"1", bytearray(b"1"), decimal.Decimal(1), fractions.Fraction(1),
+        1 + 0j, complex(1, -0.0), 0, 0.0, -0.0, False, math.nan, math.inf, -math.inf, "", b"", "N", "nan",
+        [1], (1,), {1}, frozenset({1}), {1: 1}, deque([1]), deque([1], maxlen=1), range(1), range(2),
+        [], (), set(), frozenset(), {}, OrderedDict(), Counter(), defaultdict(list), defaultdict(int),
+        [[1], 2], [[1, 2]], [1, [2]], [1, 2], ["1", "2"], ["12"], ["1,2"], "i1;", ["a", "bs1:c"], ["abs1:", "c"],
+        OrderedDict(a=1, b=2), OrderedDict(b=2, a=1), {"a": 1, "b": 2},
+        dt.date(2024, 1, 1), dt.datetime(2024, 1, 1), dt.time(0), dt.timedelta(1), dt.timedelta(seconds=1),
+        dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC")),
+        dt.datetime(2024, 1, 1, fold=1), uuid.UUID(int=1), re.compile("a"), re.compile("a", re.I), re.compile(b"a"),
+        pathlib.PurePosixPath("a"), pathlib.PureWindowsPath("a"), Color.RED, Color.BLUE, Perm.R, Perm.R | Perm.W,
+        Point(1), Point(1, 1), OtherPoint(1), Slotted(1), Slotted(2), Pair(1, 0), {"x": 1, "y": 0}, (1, 0),
+        types.SimpleNamespace(x=1), slice(1), ..., len, sum, str.lower, str, int, Point, OtherPoint,
+        functools.partial(pow, 2), functools.partial(pow, 3), "x" * 300, b"x" * 300, bytearray(300), ["x" * 300],
+        test_a_key_is_short_printable_ascii, canonical, lambda: 1, lambda: 2,
+    ]  # fmt: skip
+    assert len({content_key(value) for value in different}) == len(different)
+
+
+def test_equal_values_made_apart_have_one_key():
+    assert content_key(Point(1, 2)) == content_key(Point(y=2, x=1))
+    assert content_key({1: "a", "1": "b", (1,): "c"}) == content_key({(1,): "c", "1": "b", 1: "a"})
+    assert content_key(Counter("aab")) == content_key(Counter("baa"))
+    shared = [1, 2]
+    assert content_key([shared, shared]) == content_key([[1, 2], [1, 2]])
+    assert content_key(math.nan) == content_key(float("nan"))
+
+
+def test_state_beside_the_fields_of_an_instance_counts():
+    one, other = Point(1), Point(1)
+    other.extra = 5
+    assert content_key(one) != content_key(other)
+
+
+def test_values_of_unknown_content_are_refused():
+    class Plain:
+        pass
+
+    class MyList(list):
+        pass
+
+    @dataclasses.dataclass
+    class Hidden(list):
+        x: int = 0
+
+    for value in [
+        Plain(),
+        object(),
+        MyList(),
+        Hidden(),
+        iter([]),
+        open(os.devnull),
+        [].append,
+        [Plain()],
+    ]:
+        with pytest.raises(UnkeyableError):
+            content_key(value)
+
+
+def test_a_value_inside_itself_is_refused_and_deep_ones_do_not_crash():
+    loop = []
+    loop.append({"again": loop})
+    with pytest.raises(UnkeyableError, match="contains itself"):
+        content_key(loop)
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(UnkeyableError, match="levels deep"):
+        content_key(deep)
+    while deep:
+        deep = deep[0]
+
+
+def test_shared_parts_are_encoded_once():
+    value = [1]
+    for _ in range(80):  # 2 ** 80 parts if each was visited
+        value = [value, value]
+    assert content_key(value).startswith("D") or len(content_key(value)) < 200
+
+
+def test_a_registered_class_is_keyed_by_what_it_says():
+    class Model:
+        def __init__(self, name):
+            self.name = name
+            self.client = object()
+
+    register_key(Model, lambda model: model.name)
+    assert content_key(Model("a")) == content_key(Model("a")) != content_key(Model("b"))
+
+    class Sub(Model):
+        pass
+
+    with pytest.raises(UnkeyableError):
+        content_key(Sub("a"))
+
+
+def test_arrays_go_by_dtype_shape_and_bytes():
+    np = pytest.importorskip("numpy")
+    base = np.arange(600, dtype="i4")
+    assert (
+        content_key(base)
+        == content_key(base.copy())
+        == content_key(np.array(list(range(600)), "i4"))
+    )
+    assert content_key(base[::2]) == content_key(base[::2].copy())
+    assert content_key(base.reshape(20, 30).T) == content_key(base.reshape(20, 30).T.copy())
+    different = [
+        base, base.astype("i8"), base.astype("f4"), base.reshape(20, 30), base.reshape(30, 20), base[::2],
+        base.astype(">i4"), base.view("M8[s]").copy() if base.itemsize == 8 else base.astype("M8[s]"),
+        base.tolist(), np.int32(1), np.int64(1), 1, np.array(1, "i4"), np.array([1], "i4"), np.array([], "i4"),
+        np.array([], "f4"), np.zeros((0, 3)), np.array(["a"]), np.array(["a"], object), np.array([1, "a"], object),
+        np.array([(1, 2)], [("a", "i4"), ("b", "i4")]), np.array([(1, 2)], [("a", "i4"), ("c", "i4")]),
+        np.float64(1), np.bool_(True), np.str_("a"),
+    ]  # fmt: skip
+    assert len({content_key(value) for value in different}) == len(different)
+    objects = np.array([[1, 2], 3], object)
+    assert content_key(objects) == content_key(np.array([[1, 2], 3], object))
+    with pytest.raises(UnkeyableError):
+        content_key(np.array([object()]))
+    with pytest.raises(UnkeyableError):
+        content_key(np.ma.array([1], mask=[True]))
+
+
+STABLE = """
+from hypergraph.content import content_key
+import enum, re
+class E(enum.Enum):
+    A = "a"
+value = {"b": {"x", "y", "z", 1, None}, "a": [1.5, frozenset("hello")], 3: E.A, "r": re.compile("x")}
+print(content_key(value), content_key(set(map(str, range(100)))))
+"""
+
+
+def test_keys_are_the_same_in_every_process():
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", STABLE],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "4242")
+    }
+    assert len(seen) == 1
+
+
+def test_a_node_key_starts_with_the_node_and_stays_short():
+    key = node_key("abc", {"text": "x" * 10_000, "other": list(range(1000))})
+    assert key.startswith("abc|")
+    assert len(key) < 210
+    assert node_key("abc", {"é": 1}).isascii()
+
+
+def test_the_order_of_inputs_does_not_matter_and_their_names_do():
+    assert node_key("p", {"a": 1, "b": 2}) == node_key("p", {"b": 2, "a": 1})
+    assert node_key("p", {"a": 1}) != node_key("p", {"b": 1})
+    assert node_key("p", {}) != node_key("q", {})
+
+
+def test_an_unkeyable_input_is_named_without_its_value():
+    class Secret:
+        def __repr__(self):
+            return "hunter2"
+
+    with pytest.raises(UnkeyableError) as caught:
+        node_key("p", {"ok": 1, "client": Secret()})
+    assert "parameter 'client'" in str(caught.value)
+    assert "Secret" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

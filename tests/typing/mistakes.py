@@ -1,0 +1,32 @@
+"""Mistakes that a type checker must find: each line that says it ignores an error must have it."""
+
+from hypergraph import END, Graph, MemoryCache, SyncRunner, branch, node, route
+
+
+@node(output_name="text")
+def to_text(number: int) -> str:
+    return str(number)
+
+
+@branch(when_true="to_text", when_false=END)
+def is_even(number: int) -> bool:
+    return number % 2 == 0
+
+
+def mistakes() -> None:
+    to_text("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    to_text(nubmer=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    _ = to_text(1) + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
+    is_even("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    node(output_name=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    branch(when_true="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    route(targets=[1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Graph([len])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    graph = Graph([to_text], nmae="g")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    graph.as_node().map_over("x", mode="zap")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SyncRunner(cache=MemoryCache)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    runner = SyncRunner()
+    runner.run(graph, {"number": 1}, max_iterations="9")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    runner.run(graph, {"number": 1}, serssion_id="s")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    runner.map(graph, {"number": [1]})  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    runner.run(to_text, {"number": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,159 @@
+"""What a user's type checker knows about code that uses hypergraph rightly."""
+
+# pyright: strict
+
+from collections.abc import Iterator
+from typing import Any, assert_type
+
+from hypergraph import (
+    END,
+    BranchNode,
+    FunctionNode,
+    GateNode,
+    Graph,
+    GraphNode,
+    HyperNode,
+    InterruptNode,
+    MemoryCache,
+    NodeEndEvent,
+    RouteNode,
+    RunResult,
+    RunStatus,
+    SyncRunner,
+    TypedEventProcessor,
+    TypeRouteNode,
+    branch,
+    node,
+    route,
+)
+from hypergraph.errors import GraphConfigError, HypergraphError, MissingInputError
+
+
+@node
+def plain(x: int) -> int:
+    return x + 1
+
+
+@node(output_name="text", cache=False)
+def to_text(plain: int, *, prefix: str = "") -> str:
+    return f"{prefix}{plain}"
+
+
+@node(output_name=("low", "high"), name="bounds", rename_inputs={"n": "plain"})
+def limits(n: int) -> tuple[int, int]:
+    return n - 1, n + 1
+
+
+@node(output_name="word")
+def words(text: str) -> Iterator[str]:
+    yield from text.split()
+
+
+def undecorated(text: str) -> bytes:
+    return text.encode()
+
+
+encode = node(undecorated, output_name="raw")
+
+
+@branch(when_true="to_text", when_false=END)
+def is_even(plain: int) -> bool:
+    return plain % 2 == 0
+
+
+@route(targets=["to_text", END], fallback=END)
+def choose(plain: int) -> str | None:
+    return "to_text" if plain else None
+
+
+def a_node_is_called_as_its_function() -> None:
+    assert_type(plain(1), int)
+    assert_type(to_text(1, prefix="n"), str)
+    assert_type(limits(n=3), tuple[int, int])
+    assert_type(words("a b"), Iterator[str])
+    assert_type(encode("a"), bytes)
+    assert_type(is_even(2), bool)
+    assert_type(choose(2), str | None)
+
+
+def a_rename_keeps_the_kind_of_node() -> None:
+    assert_type(plain.with_name("other")(1), int)
+    assert_type(to_text.with_inputs(plain="n").with_outputs(text="t")(1), str)
+    gate: GateNode = is_even.with_name("even")
+    nodes: list[HyperNode] = [plain, gate, choose, InterruptNode("ask", "text", "answer")]
+    assert [isinstance(one, FunctionNode) for one in nodes] == [True, False, False, False]
+    assert isinstance(is_even, BranchNode)
+    assert isinstance(choose, RouteNode)
+
+
+def a_graph_and_its_views() -> None:
+    graph = Graph([plain, to_text, limits], name="g", strict_types=True)
+    assert_type(graph.bind(x=1).unbind("x").select("text"), Graph)
+    assert_type(graph.inputs.required, tuple[str, ...])
+    assert_type(graph.outputs, tuple[str, ...])
+    assert_type(graph.nodes["plain"], HyperNode)
+    assert_type(graph.has_cycles, bool)
+    assert_type(graph.definition_hash, str)
+    assert_type(graph.describe(), str)
+    assert_type(graph.to_mermaid(), str)
+    nested = graph.as_node(name="inner", namespaced=True)
+    assert_type(nested, GraphNode)
+    assert_type(graph.as_node().map_over("x", mode="product").with_inputs(x="xs"), GraphNode)
+
+
+def a_gate_by_type() -> None:
+    by_type = TypeRouteNode("kind", "value", routes={str: "to_text", int: END}, fallback=END)
+    assert isinstance(by_type, GateNode)
+
+
+class Durations(TypedEventProcessor):
+    """A listener overrides what it wants to hear."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, float] = {}
+
+    def on_node_end(self, event: NodeEndEvent) -> None:
+        assert_type(event.cached, bool)
+        self.seen[event.node_name] = assert_type(event.duration_ms, float)
+
+
+def running() -> None:
+    graph = Graph([plain, to_text])
+    heard = Durations()
+    runner = SyncRunner(cache=MemoryCache(max_items=10), event_processors=[heard])
+    assert_type(runner, SyncRunner)
+    result = runner.run(graph, {"x": 1})
+    assert_type(result, dict[str, Any])
+    assert result == {"plain": 2, "text": "2"}
+    assert heard.seen.keys() == {"plain", "to_text"}
+    assert runner.run(graph, values={"x": 1}, select=["text"]) == {"text": "2"}
+    batch = runner.map(graph, {"x": [1, 2]}, map_over="x")
+    assert_type(batch, list[dict[str, Any]])
+    assert [one["text"] for one in batch] == ["2", "3"]
+    kept = runner.map(graph, inputs={"x": [1, "a"]}, map_over=["x"], on_error="return")
+    assert_type(kept, list[dict[str, Any] | Exception])
+    assert isinstance(kept[1], TypeError)
+
+
+def results_and_errors() -> None:
+    result = RunResult(values={"a": 1})
+    assert_type(result.status, RunStatus)
+    assert_type(result["a"], Any)
+    try:
+        SyncRunner().run(Graph([plain]))
+    except MissingInputError as error:
+        as_base: HypergraphError = error
+        assert "x" in str(as_base)
+    try:
+        plain.with_inputs(y="z")
+    except GraphConfigError as error:
+        assert_type(error.fix, str)
+
+
+if __name__ == "__main__":
+    a_node_is_called_as_its_function()
+    a_rename_keeps_the_kind_of_node()
+    a_graph_and_its_views()
+    a_gate_by_type()
+    running()
+    results_and_errors()
