@@ -132,3 +132,8 @@ def test_the_installed_runner_is_importable_and_pickles_by_its_own_module() -> N
     assert run("from hypergraph import SyncRunner; print(SyncRunner.__module__)").startswith(
         "hypergraph_runner_sync"
     )
+
+
+def test_a_program_that_blocks_imports_no_event_loop() -> None:
+    program = "from hypergraph import SyncRunner; import sys; print('asyncio' in sys.modules)"
+    assert run(program) == "False"

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -279,7 +280,8 @@ def test_a_path_with_entries_of_every_kind_is_searched_to_its_end(
     archive = tmp_path / "broken.zip"
     archive.write_bytes(b"PK\x03\x04 and no more")
     odd = ["", str(tmp_path / "nowhere"), str(archive), str(archive / "in"), "x" * 5000, __file__]
-    monkeypatch.setattr(sys, "path", [*odd, tmp_path, None, b"bytes", *sys.path])
+    searched = SimpleNamespace(path=[*odd, tmp_path, None, b"bytes", *sys.path])
+    monkeypatch.setattr("hypergraph.runners.discovery.sys", searched)
     runners.refresh()
     assert runners.get("mine").__name__ == "Mine"
 

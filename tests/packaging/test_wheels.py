@@ -132,7 +132,10 @@ def test_a_wheel_holds_its_package_the_typing_marker_and_the_license_only(
     expected = {
         f"{package}/{file.relative_to(source).as_posix()}"
         for file in source.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file()
+        and not any(
+            part.startswith((".", "__pycache__")) for part in file.relative_to(source).parts
+        )
     }
     with zipfile.ZipFile(wheel(dist, name)) as archive:
         held = set(archive.namelist())

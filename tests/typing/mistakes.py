@@ -18,7 +18,7 @@ def mistakes() -> None:
     to_text(nubmer=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     _ = to_text(1) + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     is_even("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    node(output_name=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    node(output_name=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     branch(when_true="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     route(targets=[1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     Graph([len])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]

@@ -17,8 +17,46 @@ if TYPE_CHECKING:
     from hypergraph.cache import MemoryCache
     from hypergraph.cache.disk import DiskCache as DiskCache
     from hypergraph.capabilities import RunnerCapabilities
-    from hypergraph.errors import *  # noqa: F403 - all of them, by the rule of that file
-    from hypergraph.events import *  # noqa: F403
+    from hypergraph.errors import (
+        AmbiguousRunnerError as AmbiguousRunnerError,
+        BrokenRunnerError as BrokenRunnerError,
+        CacheError as CacheError,
+        ConflictError as ConflictError,
+        GraphConfigError as GraphConfigError,
+        HypergraphError as HypergraphError,
+        HypergraphWarning as HypergraphWarning,
+        IncompatibleRunnerError as IncompatibleRunnerError,
+        InfiniteLoopError as InfiniteLoopError,
+        InputError as InputError,
+        InvalidSignatureError as InvalidSignatureError,
+        KeyFileError as KeyFileError,
+        MissingExtraError as MissingExtraError,
+        MissingInputError as MissingInputError,
+        OutputCountError as OutputCountError,
+        RouteError as RouteError,
+        RunnerAPIError as RunnerAPIError,
+        RunnerError as RunnerError,
+        RunnerNotFoundError as RunnerNotFoundError,
+        RunnerNotInstalledError as RunnerNotInstalledError,
+        UncacheableValueError as UncacheableValueError,
+        UnkeyableError as UnkeyableError,
+        UnknownInputError as UnknownInputError,
+    )
+    from hypergraph.events import (
+        CacheErrorEvent as CacheErrorEvent,
+        CacheHitEvent as CacheHitEvent,
+        Event as Event,
+        EventProcessor as EventProcessor,
+        InterruptEvent as InterruptEvent,
+        NodeEndEvent as NodeEndEvent,
+        NodeErrorEvent as NodeErrorEvent,
+        NodeStartEvent as NodeStartEvent,
+        RouteDecisionEvent as RouteDecisionEvent,
+        RunEndEvent as RunEndEvent,
+        RunStartEvent as RunStartEvent,
+        StreamingChunkEvent as StreamingChunkEvent,
+        TypedEventProcessor as TypedEventProcessor,
+    )
     from hypergraph.graph import Graph, GraphNode
     from hypergraph.nodes import (
         END,

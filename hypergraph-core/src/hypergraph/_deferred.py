@@ -1,8 +1,8 @@
 """Names that are imported when they are first used.
 
-Rule of this file: `deferred` is the one way in which a lower room reaches a higher one, and
-`lazy_module` the one way in which a package offers names without importing their modules. Neither
-is a cure for an import cycle between equals: those are cut by moving code.
+Rule of this file: `deferred` is the one way in which a lower room reaches a higher one, or any room
+a module that few programs need; `lazy_module` is the one way in which a package offers names
+without importing their modules. Neither cures an import cycle: those are cut by moving code.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import Any
 
-from hypergraph.execution.calls import collected, positional
 from hypergraph.execution.context import Settings
 from hypergraph.execution.effects import (
     DONE,
@@ -71,8 +70,7 @@ def _handlers(settings: Settings) -> Handlers:
 
 
 def _call(effect: Call) -> Any:
-    function = positional(effect.node) if effect.stream else collected(effect.node)
-    return function(*effect.inputs.values())
+    return effect.function(*effect.inputs.values())
 
 
 def _next(effect: Next) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any, ClassVar, Literal, Unpack, overload
 
 from hypergraph.cache import Cache
@@ -17,13 +16,13 @@ from hypergraph.events.dispatch import dispatcher
 from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
-from hypergraph.execution.lanes import item_runner, run_plan
+from hypergraph.execution.lanes import DEEPEST_LANE, item_runner, run_plan
 from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.places import place_item
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.graph import Graph
 from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
-from hypergraph.results import RunResult, new_run_id
+from hypergraph.results import RunResult, new_run_id, span_ids
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.options import DEFAULTS, Options, RunOptions, known_inputs, read_options
 from hypergraph_runner_sync.driver import drive
@@ -168,17 +167,17 @@ class SyncRunner(BaseRunner):
             self.cache is not None
             or self.event_processors
             or options.event_processors
-            or plan.has_overrides
+            or plan.graph.nesting.has_runners
+            or plan.graph.nesting.depth > DEEPEST_LANE
         )
 
     def _settings(self, options: Options, emit: Any = None) -> Settings:
-        run, spans = new_run_id(), count(1)
         return Settings(
             limit=options.max_iterations,
             clock=time.perf_counter,
             wall=time.time,
             new_run_id=new_run_id,
-            new_span_id=lambda: f"{run[4:]}.{next(spans)}",
+            new_span_id=span_ids(),
             emit=emit or dispatcher((*self.event_processors, *options.event_processors)),
             cache=self.cache,
             session_id=options.session_id,

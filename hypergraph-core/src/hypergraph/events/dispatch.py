@@ -19,19 +19,30 @@ def dispatcher(processors: Sequence[EventProcessor]) -> Emit | None:
     """
     if not processors:
         return None
-    listeners = [processor.on_event for processor in processors]
     reported: set[int] = set()
+    listeners = [_guarded(processor, position, reported) for position, processor in enumerate(processors)]
+    if len(listeners) == 1:
+        return listeners[0]
 
     def emit(event: Event) -> None:
-        for position, listener in enumerate(listeners):
-            try:
-                listener(event)
-            except Exception as error:
-                if position not in reported:
-                    reported.add(position)
-                    _report(processors[position], event, error)
+        for listener in listeners:
+            listener(event)
 
     return emit
+
+
+def _guarded(processor: EventProcessor, position: int, reported: set[int]) -> Emit:
+    on_event = processor.on_event
+
+    def listener(event: Event) -> None:
+        try:
+            on_event(event)
+        except Exception as error:
+            if position not in reported:
+                reported.add(position)
+                _report(processor, event, error)
+
+    return listener
 
 
 def _report(processor: EventProcessor, event: Event, error: Exception) -> None:

@@ -7,46 +7,31 @@ event, and for inputs that cannot be keyed one warning that names node and input
 from __future__ import annotations
 
 import warnings
-from typing import Any, Protocol
+from typing import Any
 
 from hypergraph.cache.base import MISS
 from hypergraph.errors import HypergraphWarning, UnkeyableError
 from hypergraph.events.types import CacheErrorEvent, CacheHitEvent
 from hypergraph.execution.context import Scope, Settings
-from hypergraph.execution.effects import CacheGet, CachePut, Flow
+from hypergraph.execution.effects import CacheGet, CachePut, Call, Flow
 from hypergraph.execution.keys import node_key
 from hypergraph.nodes import CallableNode
-from hypergraph.nodes.definition import Definition, function_definition
-
-
-class CallFlow(Protocol):
-    """The flow that really calls a node."""
-
-    def __call__(
-        self,
-        settings: Settings,
-        scope: Scope,
-        graph_name: str | None,
-        node: CallableNode,
-        inputs: dict[str, Any],
-    ) -> Flow: ...
 
 
 def cached_call(
-    settings: Settings,
-    scope: Scope,
-    graph_name: str | None,
-    node: CallableNode,
-    inputs: dict[str, Any],
-    call: CallFlow,
+    settings: Settings, scope: Scope, graph_name: str | None, call: Call, flow: Flow | None = None
 ) -> Flow:
-    """Look a call up, else make it and store its value; returns the value and whether it was found."""
+    """Look a call up, else make it and store its value; returns the value and whether it was found.
+
+    ``flow`` makes the call in another way than the effect itself does.
+    """
+    node, inputs = call.node, call.inputs
     try:
         key = call_key(node, inputs)
     except UnkeyableError as error:
         _warn_once(settings, node, error)
         yield from _failed(settings, scope, graph_name, node, "key", error)
-        return (yield from call(settings, scope, graph_name, node, inputs)), False
+        return (yield call if flow is None else flow), False
     value: Any = MISS
     try:
         value = yield CacheGet(key)
@@ -64,7 +49,7 @@ def cached_call(
                 key,
             )
         return value, True
-    value = yield from call(settings, scope, graph_name, node, inputs)
+    value = yield call if flow is None else flow
     try:
         yield CachePut(key, value)
     except Exception as error:
@@ -74,10 +59,15 @@ def cached_call(
 
 def call_key(node: CallableNode, inputs: dict[str, Any]) -> str:
     """Return the key of one call of a node. Raises ``UnkeyableError`` naming what has no content."""
-    definition: Definition = function_definition(node.func)
+    known = node.known_definition
+    if known is None or not known.current():
+        known = node.define()
+    definition = known.definition
     if definition.unkeyable:
         raise UnkeyableError(definition.unkeyable, where=f"the definition of node {node.name!r}")
-    return node_key(definition.hash, dict(zip(node.params, inputs.values())))
+    if node.inputs is not node.params:
+        inputs = dict(zip(node.params, inputs.values()))
+    return node_key(definition.hash, inputs)
 
 
 def _failed(

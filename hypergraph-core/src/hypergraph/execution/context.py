@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from hypergraph.cache.base import Cache
 from hypergraph.events.dispatch import Emit
 
@@ -33,8 +35,7 @@ class Settings:
     warned: set[tuple[str, str]] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Which run this is: its ids, where it is nested, and its place in a map."""
 
     run_id: str
@@ -45,8 +46,7 @@ class Scope:
     map_size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a runner's ``execute`` is handed for a nested graph."""
 
     settings: Settings

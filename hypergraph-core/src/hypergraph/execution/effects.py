@@ -7,7 +7,7 @@ flow (run it; the result is what it returns).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -24,15 +24,15 @@ DONE: Final = object()
 
 
 class Call(msgspec.Struct, frozen=True):
-    """Call a node's function with its inputs in order; the result is what it returns.
+    """Call ``function`` with the inputs of a node in order; the result is what it returns.
 
-    With ``stream`` a generator is returned as it is, to be read with `Next`; without, it is run to its
-    end and its chunks are joined.
+    The function is the node's own, made to take all its inputs by position, and to run a generator to
+    its end unless its chunks are to be read with `Next`.
     """
 
-    node: CallableNode
+    function: Callable[..., Any]
     inputs: dict[str, Any]
-    stream: bool = False
+    node: CallableNode
 
 
 class Next(msgspec.Struct, frozen=True):

@@ -12,8 +12,16 @@ from typing import Any
 
 from hypergraph.errors import ConflictError, InfiniteLoopError
 from hypergraph.execution.plan import Schedule
-from hypergraph.execution.tables import CHANGED, MISSING, Output, Tables
-from hypergraph.graph import GraphNode
+from hypergraph.execution.tables import (
+    CHANGED,
+    GATE,
+    MISSING,
+    NESTED_GRAPH,
+    ONE_OUTPUT,
+    SEVERAL_OUTPUTS,
+    Output,
+    Tables,
+)
 from hypergraph.nodes import GateNode
 
 
@@ -62,15 +70,20 @@ class Execution:
         due = self._due
         if not due:
             return ()
-        if len(due) == 1:
-            batch = [due.pop()]
-        else:
-            batch = self._first_of(due)
-            due.difference_update(batch)
         runs, wanted, limit = self.runs, self._wanted, self.limit
+        if len(due) == 1:  # the usual case of a loop
+            node = due.pop()
+            if runs[node] >= limit:
+                self._check_limit(node)
+            runs[node] += 1
+            wanted[node] = 0
+            return (node,)
+        batch = self._first_of(due)
+        due.difference_update(batch)
         for node in batch:
             if runs[node] >= limit:
                 self._check_limit(node)
+        for node in batch:
             runs[node] += 1
             wanted[node] = 0
         return batch
@@ -91,8 +104,8 @@ class Execution:
         members = graph.wiring.cycle_of(node) or {node}
         cycle = tuple(nodes[number].name for number in sorted(members))
         raise InfiniteLoopError(
-            f"Node {nodes[node].name!r} is due for the {self.limit + 1}. time, and max_iterations is "
-            f"{self.limit}. The cycle: {', '.join(cycle)}.",
+            f"Node {nodes[node].name!r} has run max_iterations={self.limit} times and is due again. The "
+            f"cycle: {', '.join(cycle)}.",
             where=graph.where,
             fix="let a gate of the cycle reach END, or pass a larger max_iterations=.",
             node=nodes[node].name,
@@ -109,20 +122,24 @@ class Execution:
         """
         if len(batch) > 1 and self.tables.contested:
             self._refuse_conflict(batch, results)
-        tables = self.tables
         for node, result in zip(batch, results):
-            outputs = tables.outputs[node]
-            if tables.targets[node]:
-                self._select(tables.targets[node], result)
-            elif type(tables.nodes[node]) is GraphNode:
-                for output, name in zip(outputs, tables.nodes[node].outputs):
-                    if name in result:
-                        self._write(output, result[name])
-            elif len(outputs) == 1:
-                self._write(outputs[0], result)
-            else:
-                for output, value in zip(outputs, result or ()):
-                    self._write(output, value)
+            self.commit_one(node, result)
+
+    def commit_one(self, node: int, result: Any) -> None:
+        """Store the decoded result of one node."""
+        tables = self.tables
+        kind = tables.kinds[node]
+        if kind == ONE_OUTPUT:
+            self._write(tables.outputs[node][0], result)
+        elif kind == GATE:
+            self._select(tables.targets[node], result)
+        elif kind == SEVERAL_OUTPUTS:
+            for output, value in zip(tables.outputs[node], result):
+                self._write(output, value)
+        elif kind == NESTED_GRAPH:
+            for output, name in zip(tables.outputs[node], tables.nodes[node].outputs):
+                if name in result:
+                    self._write(output, result[name])
 
     def _write(self, output: Output, value: Any) -> None:
         slot, waiting, triggers = output
@@ -131,17 +148,17 @@ class Execution:
         if self._ahead is not None:
             values[slot] = value
             return
+        lacking, wanted, due = self._lacking, self._wanted, self._due
         if values[slot] is MISSING:
-            lacking, wanted, due = self._lacking, self._wanted, self._due
             for node in waiting:
                 lacking[node] -= 1
                 if not lacking[node] and wanted[node]:
                     due.add(node)
         values[slot] = value
         for node in triggers:
-            self._wanted[node] |= CHANGED
-            if not self._lacking[node]:
-                self._due.add(node)
+            wanted[node] |= CHANGED
+            if not lacking[node]:
+                due.add(node)
 
     def _select(self, targets: Iterable[tuple[int, int]], chosen: Sequence[int]) -> None:
         """Make a gate's decision its only one: an older, unused one is forgotten."""
@@ -161,7 +178,7 @@ class Execution:
         for node, result in zip(batch, results):
             names = tables.nodes[node].outputs
             for output, name in zip(tables.outputs[node], names):
-                if type(tables.nodes[node]) is GraphNode and name not in result:
+                if tables.kinds[node] == NESTED_GRAPH and name not in result:
                     continue
                 if output.slot in writers:
                     pair = (tables.nodes[writers[output.slot]].name, tables.nodes[node].name)
@@ -178,16 +195,7 @@ class Execution:
 
     def inputs(self, node: int) -> dict[str, Any]:
         """Return the inputs of a node by name; those without any value are left out."""
-        values = self.values
-        found = {}
-        for name, slot, fallback in self.tables.inputs[node]:
-            value = values[slot]
-            if value is MISSING:
-                if not fallback:
-                    continue
-                value = values[fallback]
-            found[name] = value
-        return found
+        return self.tables.readers[node](self.values)
 
     def result(self) -> dict[str, Any]:
         """Return the outputs of every node that ran, the latest value of each."""

@@ -19,7 +19,7 @@ from hypergraph.events.types import (
     StreamingChunkEvent,
 )
 from hypergraph.execution.cached import cached_call
-from hypergraph.execution.calls import unpack
+from hypergraph.execution.calls import positional
 from hypergraph.execution.collect import join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.effects import DONE, All, Call, CacheFlush, Flow, Nest, Next
@@ -54,7 +54,7 @@ def run_flow(settings: Settings, scope: Scope, plan: Plan, inputs: Mapping[str, 
         yield from body
         return execution.result()
     name, outputs = plan.graph.name, execution.result
-    return (yield from reported_run(settings, scope, name, inputs, body, outputs))
+    return (yield reported_run(settings, scope, name, inputs, body, outputs))
 
 
 def reported_run(
@@ -81,7 +81,7 @@ def reported_run(
         map_size=scope.map_size,
     )
     try:
-        yield from body
+        yield body
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -115,49 +115,58 @@ def _run_end(
 
 def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow:
     """Run generation after generation until nothing is due."""
+    run_node = _node if settings.emit is None else _reported_node
     while batch := execution.take():
         if len(batch) == 1:
-            results = [(yield from _node(settings, scope, execution, batch[0]))]
+            result = yield from run_node(settings, scope, execution, batch[0])
+            execution.commit_one(batch[0], result)
         else:
-            results = yield All([_node(settings, scope, execution, number) for number in batch])
-        execution.commit(batch, results)
+            flows = [run_node(settings, scope, execution, number) for number in batch]
+            execution.commit(batch, (yield All(flows)))
 
 
 # --- one node ---------------------------------------------------------------------------------
 
 
 def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
-    """Run one node; returns its decoded result."""
-    node, decode = execution.tables.nodes[number], execution.tables.decode[number]
+    """Run one node that nobody listens to; returns its decoded result."""
+    tables = execution.tables
+    node, decode = tables.nodes[number], tables.decode[number]
     inputs = execution.inputs(number)
-    if settings.emit is not None:
-        return (yield from _reported_node(settings, scope, execution, number, inputs))
     graph_name = execution.schedule.plan.graph.name
     if isinstance(node, GraphNode):
         return (yield from _nested(settings, scope, graph_name, node, inputs))
     assert isinstance(node, CallableNode)
+    call = Call(tables.functions[number], inputs, node)
     try:
-        value, _ = yield from _value(settings, scope, graph_name, node, inputs)
+        if settings.cache is not None and node.cache:
+            value, _ = yield from cached_call(settings, scope, graph_name, call)
+        else:
+            value = yield call
         return value if decode is None else decode(value)
     except Exception as error:
         place_error(error, graph_name, node.name, node.inputs)
         raise
 
 
-def _reported_node(
-    settings: Settings, scope: Scope, execution: Execution, number: int, inputs: Row
-) -> Flow:
+def _reported_node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node between its events; returns its decoded result."""
-    node, decode = execution.tables.nodes[number], execution.tables.decode[number]
+    tables = execution.tables
+    node, decode = tables.nodes[number], tables.decode[number]
     name, graph_name, clock = node.name, execution.schedule.plan.graph.name, settings.clock
     run_id, span_id, parent = scope.run_id, settings.new_span_id(), scope.span_id
-    inner = Scope(run_id, span_id, parent)
+    inputs = execution.inputs(number)
     cached = False
     started = clock()
     yield NodeStartEvent(run_id, span_id, parent, started, name, graph_name, inputs)
     try:
         if isinstance(node, CallableNode):
-            value, cached = yield from _value(settings, inner, graph_name, node, inputs)
+            call = Call(tables.functions[number], inputs, node)
+            if node.is_generator or (settings.cache is not None and node.cache):
+                inner = Scope(run_id, span_id, parent)
+                value, cached = yield from _value(settings, inner, graph_name, call)
+            else:
+                value = yield call
             result = value if decode is None else decode(value)
             outputs = _by_name(node.outputs, result)
             if isinstance(node, GateNode):
@@ -166,6 +175,7 @@ def _reported_node(
                 yield RouteDecisionEvent(run_id, span_id, parent, now, name, graph_name, decision)
         else:
             assert isinstance(node, GraphNode)
+            inner = Scope(run_id, span_id, parent)
             outputs = result = yield from _nested(settings, inner, graph_name, node, inputs)
     except Exception as error:
         if isinstance(node, CallableNode):
@@ -186,33 +196,30 @@ def _by_name(names: tuple[str, ...], result: Any) -> Row:
     return dict(zip(names, result)) if names else {}
 
 
-def _value(
-    settings: Settings, scope: Scope, graph_name: str | None, node: CallableNode, inputs: Row
-) -> Flow:
-    """Get what a node's function returns, from the cache or by calling it; returns it and which."""
-    if settings.cache is not None and node.cache:
-        return (yield from cached_call(settings, scope, graph_name, node, inputs, call_node))
-    return (yield from call_node(settings, scope, graph_name, node, inputs)), False
+def _value(settings: Settings, scope: Scope, graph_name: str | None, call: Call) -> Flow:
+    """Get what a node's function returns while somebody listens; returns it and whether the cache had
+    it. The chunks of a generator are reported one by one."""
+    flow = _streamed(settings, scope, graph_name, call) if call.node.is_generator else None
+    if settings.cache is not None and call.node.cache:
+        return (yield from cached_call(settings, scope, graph_name, call, flow))
+    assert flow is not None
+    return (yield from flow), False
 
 
-def call_node(
-    settings: Settings, scope: Scope, graph_name: str | None, node: CallableNode, inputs: Row
-) -> Flow:
-    """Call a node's function; the chunks of a generator are reported one by one if somebody listens."""
-    if not node.is_generator or settings.emit is None:
-        return (yield Call(node, inputs))
-    generator = yield Call(node, inputs, True)
+def _streamed(settings: Settings, scope: Scope, graph_name: str | None, call: Call) -> Flow:
+    node = call.node
+    generator = yield Call(positional(node), call.inputs, node)
     chunks: list[Any] = []
     while (chunk := (yield Next(generator))) is not DONE:
         yield StreamingChunkEvent(
-            run_id=scope.run_id,
-            span_id=scope.span_id,
-            parent_span_id=scope.parent_span_id,
-            time=settings.clock(),
-            node_name=node.name,
-            graph_name=graph_name,
-            chunk=chunk,
-            index=len(chunks),
+            scope.run_id,
+            scope.span_id,
+            scope.parent_span_id,
+            settings.clock(),
+            node.name,
+            graph_name,
+            chunk,
+            len(chunks),
         )
         chunks.append(chunk)
     return join_chunks(chunks, node.func)

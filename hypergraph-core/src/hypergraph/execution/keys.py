@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import hypergraph.nodes.definition  # noqa: F401 - it tells what functions and classes are
 from hypergraph.content import MAX_TEXT, SCALARS, content_key, digest
 from hypergraph.errors import UnkeyableError
 

@@ -15,9 +15,13 @@ from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error
 from hypergraph.execution.plan import Plan, Schedule, plan_of
 from hypergraph.execution.program import Program
+from hypergraph.execution.tables import NESTED_GRAPH
 from hypergraph.graph import GraphNode
 
 Row = dict[str, Any]
+
+DEEPEST_LANE = 50
+"""Graphs nested deeper than this take the flows, which use no stack, unless they fit one program."""
 
 
 def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
@@ -43,23 +47,27 @@ def run_dynamic(schedule: Schedule, inputs: Mapping[str, Any], limit: int) -> Ro
     """Run a schedule with gates or cycles."""
     execution = Execution(schedule, inputs, limit)
     values, tables = execution.values, execution.tables
-    calls, nodes = tables.calls, tables.nodes
+    calls, nodes, kinds = tables.calls, tables.nodes, tables.kinds
     graph_name = schedule.plan.graph.name
-    while batch := execution.take():
+    take, commit, commit_one = execution.take, execution.commit, execution.commit_one
+    number = 0
+    while batch := take():
         results = []
-        number = 0
         try:
             for number in batch:
-                node = nodes[number]
-                if type(node) is GraphNode:
-                    results.append(_run_nested(node, execution.inputs(number), limit, graph_name))
+                if kinds[number] == NESTED_GRAPH:
+                    given = execution.inputs(number)
+                    results.append(_run_nested(nodes[number], given, limit, graph_name))
                 else:
                     results.append(calls[number](values))
         except Exception as error:
-            if not isinstance(nodes[number], GraphNode):
+            if kinds[number] != NESTED_GRAPH:
                 place_error(error, graph_name, nodes[number].name, nodes[number].inputs)
             raise
-        execution.commit(batch, results)
+        if len(batch) == 1:
+            commit_one(number, results[0])
+        else:
+            commit(batch, results)
     return execution.result()
 
 

@@ -11,7 +11,6 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
-from hypergraph.errors import HypergraphError
 from hypergraph.execution.given import (
     refuse_missing,
     refuse_unknown,
@@ -27,7 +26,7 @@ _KEPT = 64  # schedules of one graph; a program gives its inputs in one or two w
 
 
 class Plan:
-    """A graph prepared for running: its schedules, and whether any nested graph brings its own runner."""
+    """A graph prepared for running: its nodes, and its schedules by given names."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -35,20 +34,9 @@ class Plan:
         self.schedules: dict[tuple[str, ...], Schedule] = {}
         self.accepted_by: Any = None  # the capabilities of the runner that was last found fit
 
-    @cached_property
-    def has_overrides(self) -> bool:
-        """Say whether a nested graph, at any depth, names a runner of its own."""
-        nested = [node for node in self.nodes if isinstance(node, GraphNode)]
-        return any(node.runner is not None or plan_of(node.graph).has_overrides for node in nested)
-
     def schedule(self, given: tuple[str, ...]) -> Schedule:
         """Return the schedule for these given names. Raises ``InputError`` when they do not fit."""
-        schedule = self.schedules.get(given)
-        if schedule is None:
-            if len(self.schedules) >= _KEPT:
-                self.schedules.clear()
-            schedule = self.schedules[given] = Schedule(self, given)
-        return schedule
+        return self.schedules.get(given) or _prepare(self, given)
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -79,7 +67,8 @@ class Schedule:
         if graph.wiring.cycles:
             self.order = self._forward_order()
             refuse_unstartable(graph, self.order.cycles.values())
-        self.certain = self._is_certain()
+        self.nested = [n for n in map(plan.nodes.__getitem__, self.active) if _inherits(n)]
+        self.certain = False  # until `_prepare` has seen the nested graphs
 
     def _forward_order(self) -> ForwardOrder:
         graph, nodes = self.plan.graph, self.plan.nodes
@@ -91,25 +80,13 @@ class Schedule:
             self.active, graph.wiring.successors, graph.wiring.gates, graph.entry_numbers, lacks
         )
 
-    def _is_certain(self) -> bool:
+    @property
+    def is_plain(self) -> bool:
+        """Say whether nothing in the graph itself depends on values."""
         if self.order is not None and self.order.cycles:
             return False
-        for number in self.active:
-            node = self.plan.nodes[number]
-            if node.is_gate or node.is_interrupt:
-                return False
-            if isinstance(node, GraphNode) and not self._gives_everything(node):
-                return False
-        return True
-
-    def _gives_everything(self, node: GraphNode) -> bool:
-        """Say whether a nested graph is sure to produce all its outputs, as a mapped one is."""
-        if node.runner is not None or node.map_params:
-            return True
-        try:
-            return plan_of(node.graph).schedule(self.inner_given(node)).certain
-        except HypergraphError:  # it is raised with its place when the node's turn comes
-            return False
+        nodes = self.plan.nodes
+        return not any(nodes[n].is_gate or nodes[n].is_interrupt for n in self.active)
 
     def inner_given(self, node: GraphNode) -> tuple[str, ...]:
         """Return the inner names that a nested graph is given when all its producers have run."""
@@ -133,10 +110,40 @@ class Schedule:
             name for name in self.plan.graph.outputs if not self.skipped.issuperset(producers[name])
         )
 
-    def initial(self, name: str) -> tuple[bool, Any]:
-        """Say whether a name that is not given has a value before anything runs, and which."""
-        bound = self.plan.graph._bound
-        return name in bound, bound.get(name)
+
+def _inherits(node: HyperNode) -> bool:
+    """Say whether a node is a nested graph that runs once, on the runner of the graph around it."""
+    return isinstance(node, GraphNode) and node.runner is None and not node.map_params
+
+
+def _prepare(plan: Plan, given: tuple[str, ...]) -> Schedule:
+    """Make a schedule, and before it those of the graphs nested in it, innermost first.
+
+    Whether a schedule is certain follows from theirs. Nesting may be deep, so this does not recurse.
+    """
+    todo = [Schedule(plan, given)]
+    while True:
+        schedule = todo[-1]
+        missing = None
+        certain = schedule.is_plain
+        for node in schedule.nested:
+            inner_plan, inner_given = plan_of(node.graph), schedule.inner_given(node)
+            inner = inner_plan.schedules.get(inner_given)
+            if inner is None:
+                missing = Schedule(inner_plan, inner_given)
+                break
+            certain = certain and inner.certain
+        if missing is not None:
+            todo.append(missing)
+            continue
+        schedule.certain = certain
+        kept = schedule.plan.schedules
+        if len(kept) >= _KEPT:
+            kept.clear()
+        kept[schedule.given] = schedule
+        todo.pop()
+        if not todo:
+            return schedule
 
 
 def generations(

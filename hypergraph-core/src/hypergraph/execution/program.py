@@ -7,22 +7,32 @@ are written into the program of the outer one, a mapped one is one step. Slot 0 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypergraph.execution.calls import collected, unpack
 from hypergraph.execution.places import place_error
 from hypergraph.execution.plan import Schedule, plan_of
 from hypergraph.graph import GraphNode
-from hypergraph.nodes import CallableNode
+from hypergraph.nodes import CallableNode, HyperNode
 
 Values = list[Any]
 Move = Callable[[Values], None]
 # (function, slot, slot or 0, output slot, place) | (move, 0, 0, 0, place)
 Step = tuple[Callable[..., Any], int, int, int, "tuple[str, tuple[str, ...]] | None"]
 Nested = Callable[[GraphNode, Mapping[str, Any], int, "str | None", str], dict[str, Any]]
+
+
+class _Frame(NamedTuple):
+    """A graph that is being written into the program: ``node`` is what stands for it outside."""
+
+    nodes: Iterator[HyperNode]
+    env: dict[str, int]
+    path: str
+    node: GraphNode | None
 
 
 class Program:
@@ -39,7 +49,7 @@ class Program:
         self._nested = nested
         env = {name: self._slot(None) for name in schedule.given}
         self.input_slots = dict(env)
-        self._write(schedule, env, "")
+        self._write(schedule, env)
         self.output_names = schedule.written_outputs
         self.output_slots = tuple(env[name] for name in self.output_names)
 
@@ -88,19 +98,39 @@ class Program:
         self.template.append(value)
         return len(self.template) - 1
 
-    def _write(self, schedule: Schedule, env: dict[str, int], path: str) -> None:
-        """Append the steps of a schedule. ``env`` maps the names known so far to slots."""
-        graph = schedule.plan.graph
-        for name, value in graph._bound.items():
+    def _write(self, schedule: Schedule, env: dict[str, int]) -> None:
+        """Append the steps of a schedule and of the graphs nested in it, in the order they run.
+
+        ``env`` maps the names known so far to slots. Nesting may be deep, so this does not recurse.
+        """
+        frames = [self._frame(schedule, env, "", None)]
+        while frames:
+            frame = frames[-1]
+            node = next(frame.nodes, None)
+            if node is None:
+                frames.pop()
+                if frame.node is not None:
+                    outputs = frame.node.inner_outputs.items()
+                    frames[-1].env.update((outer, frame.env[name]) for outer, name in outputs)
+            elif isinstance(node, CallableNode):
+                self._write_call(node, frame.env, frame.path)
+            elif isinstance(node, GraphNode):
+                given = {outer: frame.env[outer] for outer in node.inputs if outer in frame.env}
+                if node.map_params:
+                    self._write_map(node, given, frame)
+                    continue
+                inner = {node.inner_inputs[outer]: slot for outer, slot in given.items()}
+                nested = plan_of(node.graph).schedule(tuple(inner))
+                frames.append(self._frame(nested, inner, f"{frame.path}{node.name}/", node))
+
+    def _frame(
+        self, schedule: Schedule, env: dict[str, int], path: str, node: GraphNode | None
+    ) -> _Frame:
+        for name, value in schedule.plan.graph._bound.items():
             if name not in env:
                 env[name] = self._slot(value)
-        for generation in schedule.generations:
-            for number in generation:
-                node = schedule.plan.nodes[number]
-                if isinstance(node, CallableNode):
-                    self._write_call(node, env, path)
-                elif isinstance(node, GraphNode):
-                    self._write_graph(node, env, path)
+        numbers = chain.from_iterable(schedule.generations)
+        return _Frame(map(schedule.plan.nodes.__getitem__, numbers), env, path, node)
 
     def _write_call(self, node: CallableNode, env: dict[str, int], path: str) -> None:
         ins = [
@@ -115,17 +145,10 @@ class Program:
         else:
             self.steps.append((_mover(node, function, ins, outs), 0, 0, 0, place))
 
-    def _write_graph(self, node: GraphNode, env: dict[str, int], path: str) -> None:
-        given = {outer: env[outer] for outer in node.inputs if outer in env}
-        if node.map_params:
-            outs = {outer: self._slot(None) for outer in node.outputs}
-            env.update(outs)
-            self.steps.append((self._map_move(node, given, outs, path), 0, 0, 0, None))
-            return
-        inner = {node.inner_inputs[outer]: slot for outer, slot in given.items()}
-        schedule = plan_of(node.graph).schedule(tuple(inner))
-        self._write(schedule, inner, f"{path}{node.name}/")
-        env.update((outer, inner[name]) for outer, name in node.inner_outputs.items())
+    def _write_map(self, node: GraphNode, given: dict[str, int], frame: _Frame) -> None:
+        outs = {outer: self._slot(None) for outer in node.outputs}
+        frame.env.update(outs)
+        self.steps.append((self._map_move(node, given, outs, frame.path), 0, 0, 0, None))
 
     def _map_move(
         self, node: GraphNode, given: dict[str, int], outs: dict[str, int], path: str

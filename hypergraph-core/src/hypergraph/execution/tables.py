@@ -18,6 +18,8 @@ from hypergraph.nodes import END, CallableNode, GateNode, HyperNode
 
 MISSING: Final = object()
 _FIXED = (str, bool, type, type(None), type(END))  # decisions of these types are looked up once
+# What a node's decoded result is: see `Execution.commit`.
+NO_OUTPUT, ONE_OUTPUT, SEVERAL_OUTPUTS, GATE, NESTED_GRAPH = range(5)
 CHANGED = 1  # the bit that says "an input changed, or it never ran"; a gate's bits are higher
 
 
@@ -58,6 +60,9 @@ class Tables:
             self.slots[name] for name, many in plan.graph.wiring.producers.items() if len(many) > 1
         }
         self.first_due = [n for n in schedule.active if self.wanted[n] and not self.lacking[n]]
+        self.kinds = [_kind(node) for node in plan.nodes]
+        self.readers = [_inputs_reader(ports) for ports in self.inputs]
+        self.functions = [collected(n) if isinstance(n, CallableNode) else None for n in plan.nodes]
         self.decode = [self._decoder(node) for node in plan.nodes]
         self.calls = [self._call(n) for n in range(count)]
         self._before: list[int] | None = None
@@ -147,10 +152,10 @@ class Tables:
 
     def _call(self, number: int) -> Callable[[Values], Any]:
         """Return a function that reads a node's inputs, calls it, and decodes what it returns."""
-        node, ports, decode = self.nodes[number], self.inputs[number], self.decode[number]
-        if not isinstance(node, CallableNode):
+        function, ports, decode = self.functions[number], self.inputs[number], self.decode[number]
+        if function is None:
             return _carried_out_elsewhere
-        function, read = collected(node), self._reader(ports)
+        read = self._reader(ports)
         if len(ports) == 1 and not ports[0][2]:
             slot = ports[0][1]
             if decode is not None:
@@ -212,6 +217,34 @@ class Tables:
                     if not waiting[target]:
                         todo.append(target)
         return before
+
+
+def _kind(node: HyperNode) -> int:
+    if isinstance(node, GateNode):
+        return GATE
+    if not isinstance(node, CallableNode):
+        return NESTED_GRAPH
+    return min(len(node.outputs), SEVERAL_OUTPUTS)
+
+
+def _inputs_reader(ports: tuple[tuple[str, int, int], ...]) -> Callable[[Values], dict[str, Any]]:
+    """Return a function that reads a node's inputs by name; those without any value are left out."""
+    if len(ports) == 1 and not ports[0][2]:
+        name, slot, _ = ports[0]
+        return lambda values: {} if (value := values[slot]) is MISSING else {name: value}
+
+    def read(values: Values) -> dict[str, Any]:
+        found = {}
+        for name, slot, fallback in ports:
+            value = values[slot]
+            if value is MISSING:
+                if not fallback:
+                    continue
+                value = values[fallback]
+            found[name] = value
+        return found
+
+    return read
 
 
 def _carried_out_elsewhere(values: Values) -> Any:

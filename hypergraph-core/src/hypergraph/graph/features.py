@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hypergraph.capabilities import GraphFeatures
 from hypergraph.graph.edges import Wiring
@@ -33,3 +34,19 @@ def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
         if node.is_async and not isinstance(node, GraphNode):
             found.setdefault("async_nodes", node.name)
     return GraphFeatures(**found)
+
+
+class Nesting(NamedTuple):
+    """How graphs are nested: the depth below, and whether a nested graph brings its own runner."""
+
+    depth: int
+    has_runners: bool
+
+
+def nesting_of(nodes: Sequence[HyperNode]) -> Nesting:
+    """Return the nesting of a graph of these nodes."""
+    inner = [node for node in nodes if isinstance(node, GraphNode)]
+    return Nesting(
+        max((node.graph.nesting.depth + 1 for node in inner), default=0),
+        any(node.runner is not None or node.graph.nesting.has_runners for node in inner),
+    )

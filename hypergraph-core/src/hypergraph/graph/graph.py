@@ -16,7 +16,7 @@ from hypergraph.capabilities import GraphFeatures
 from hypergraph.errors import GraphConfigError, did_you_mean
 from hypergraph.graph import validate
 from hypergraph.graph.edges import Wiring, wire
-from hypergraph.graph.features import graph_features
+from hypergraph.graph.features import Nesting, graph_features, nesting_of
 from hypergraph.graph.graph_node import GraphNode
 from hypergraph.graph.inputs import InputSpec, input_spec
 from hypergraph.nodes import HyperNode
@@ -154,6 +154,13 @@ class Graph:
         if "features" not in self._known:
             self._known["features"] = graph_features(self.node_list, self.wiring)
         return self._known["features"]  # type: ignore[no-any-return]
+
+    @property
+    def nesting(self) -> Nesting:
+        """How deep graphs are nested in this one, and whether one of them brings its own runner."""
+        if "nesting" not in self._known:
+            self._known["nesting"] = nesting_of(self.node_list)
+        return self._known["nesting"]  # type: ignore[no-any-return]
 
     @property
     def has_cycles(self) -> bool:

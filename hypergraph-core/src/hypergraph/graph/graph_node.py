@@ -71,6 +71,7 @@ class GraphNode(HyperNode):
         _put(self, "map_params", ())
         _put(self, "map_mode", "zip")
         _put(self, "runner", self._resolved(runner))
+        graph.features, graph.nesting  # noqa: B018  worked out level by level, never recursively
 
     def _resolved(self, runner: Any) -> Any:
         """Return the runner instance that ``runner`` names, once it supports the graph."""
@@ -86,8 +87,11 @@ class GraphNode(HyperNode):
         return self.runner is None and self.graph.has_async_nodes
 
     def has_default(self, name: str) -> bool:
-        """Say whether the inner graph can do without this input (it has a default, or is bound)."""
-        return self.inner_inputs[name] in self.graph.inputs.optional
+        """Say whether the inner graph can do without this input (it has a default, or is bound).
+
+        A mapped input is always needed: without its list there are no items.
+        """
+        return name not in self.map_params and self.inner_inputs[name] in self.graph.inputs.optional
 
     def with_runner(self, runner: Any) -> GraphNode:
         """Return the node run by ``runner``: an instance, a class, a registered name, or ``None``.

@@ -66,9 +66,13 @@ def _may_share(name: str, first: int, second: int, nodes: Nodes, wiring: Wiring)
 
 
 def _exclusive(first: int, second: int, nodes: Nodes, wiring: Wiring) -> bool:
-    """Say whether a one-target gate lets at most one of two nodes run."""
+    """Say whether the two lie behind different targets of a gate.
+
+    A one-target gate lets at most one of them run. Which ones a ``multi_target`` gate selects is only
+    known in a run, where both producing in one generation is a ``ConflictError``.
+    """
     for gate in nodes:
-        if not isinstance(gate, GateNode) or gate.multi_target:
+        if not isinstance(gate, GateNode):
             continue
         targets = [wiring.index[str(target)] for target in gate.targets if target is not END]
         sides = [_only_through(target, wiring.index[gate.name], nodes, wiring) for target in targets]

@@ -157,7 +157,8 @@ class HyperNode:
 
     def __getstate__(self) -> dict[str, Any]:
         slots = (slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ()))
-        return {slot: getattr(self, slot) for slot in slots if hasattr(self, slot)}
+        state = {slot: getattr(self, slot) for slot in slots if hasattr(self, slot)}
+        return {**state, "known_definition": None} if "known_definition" in state else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for key, value in state.items():

@@ -51,16 +51,24 @@ def function_definition(func: Any) -> Definition:
     It is computed once and again when something it was computed from was bound anew: a helper
     defined again in a notebook, say. Raises `TypeError` for what is not a Python function.
     """
+    return known_definition(func).definition
+
+
+def known_definition(func: Any) -> KnownDefinition:
+    """Return what the function is, as something that can say whether it still holds.
+
+    Raises `TypeError` for what is not a Python function.
+    """
     if not isinstance(func, types.FunctionType):
         raise TypeError(f"expected a function, got {type(func).__name__}")
     known = _known.get(func)
     if known is None or not known.current():
         known = _known[func] = _search(func)
-    return known.definition
+    return known
 
 
 @dataclass(slots=True)
-class _Known:
+class KnownDefinition:
     """A definition, and the bindings it was computed from."""
 
     definition: Definition
@@ -70,25 +78,29 @@ class _Known:
     mutable: bool  # holds values that may change in place
 
     def current(self) -> bool:
-        return (
-            not self.mutable
-            and all(names.get(name, _MISSING) is value for names, name, value in self.names)
-            and all(_content(cell) is value for cell, value in self.cells)
-            and all(
-                (func := ref()) is not None
-                and func.__code__ is code
-                and func.__defaults__ is some
-                and func.__kwdefaults__ is more
-                for ref, code, some, more in self.functions
-            )
-        )
+        # Plain loops: this runs once per cached call, and a generator costs more than what it checks.
+        if self.mutable:
+            return False
+        for ref, code, some, more in self.functions:
+            func = ref()
+            if func is None or func.__code__ is not code:
+                return False
+            if func.__defaults__ is not some or func.__kwdefaults__ is not more:
+                return False
+        for names, name, value in self.names:
+            if names.get(name, _MISSING) is not value:
+                return False
+        for cell, value in self.cells:  # noqa: SIM110
+            if _content(cell) is not value:
+                return False
+        return True
 
 
-_known: weakref.WeakKeyDictionary[types.FunctionType, _Known] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[types.FunctionType, KnownDefinition] = weakref.WeakKeyDictionary()
 _active = threading.local()
 
 
-def _search(root: types.FunctionType | type) -> _Known:
+def _search(root: types.FunctionType | type) -> KnownDefinition:
     """Search what one function or class refers to. Refuses to begin one that is under way."""
     under_way: set[int] = _active.__dict__.setdefault("roots", set())
     if id(root) in under_way:
@@ -108,9 +120,9 @@ class _Search:
         self._items: list[Any] = [root]
         self._numbers = {id(root): 0}
         self._problem: str | None = None
-        self._known = _Known(Definition(hash="", unkeyable=None), [], [], [], mutable=False)
+        self._known = KnownDefinition(Definition(hash="", unkeyable=None), [], [], [], mutable=False)
 
-    def run(self) -> _Known:
+    def run(self) -> KnownDefinition:
         texts = []
         for item in self._items:  # grows while we go through it
             if isinstance(item, types.FunctionType):

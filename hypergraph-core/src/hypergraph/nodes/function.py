@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from hypergraph._deferred import deferred
 from hypergraph.errors import GraphConfigError, HypergraphWarning
@@ -17,12 +17,15 @@ from hypergraph.nodes.base import HyperNode, Rename, check_name, refuse_twice
 
 from hypergraph.nodes.signature import describe, read_signature, returns_a_value
 
+if TYPE_CHECKING:  # reading definitions needs ast and inspect, which building a graph does not
+    from hypergraph.nodes.definition import KnownDefinition
+
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound="CallableNode")
 
 _put = object.__setattr__
-_function_definition = deferred("hypergraph.nodes.definition:function_definition")
+_known_definition = deferred("hypergraph.nodes.definition:known_definition")
 _NO_RENAMES: tuple[Rename, ...] = ()
 
 
@@ -44,7 +47,16 @@ class CallableNode(HyperNode):
     parameters must be passed by keyword.
     """
 
-    __slots__ = ("func", "params", "defaults", "keyword_only", "is_async", "is_generator", "cache")
+    __slots__ = (
+        "func",
+        "params",
+        "defaults",
+        "keyword_only",
+        "is_async",
+        "is_generator",
+        "cache",
+        "known_definition",
+    )
 
     func: Callable[..., Any]
     params: tuple[str, ...]
@@ -53,6 +65,7 @@ class CallableNode(HyperNode):
     is_async: bool
     is_generator: bool
     cache: bool
+    known_definition: KnownDefinition | None
 
     def _wrap(
         self, func: Callable[..., Any], name: str | None, outputs: tuple[str, ...], cache: bool
@@ -79,6 +92,7 @@ class CallableNode(HyperNode):
         _put(self, "is_async", is_async)
         _put(self, "is_generator", is_generator)
         _put(self, "cache", cache)
+        _put(self, "known_definition", None)
 
     def _rename_in_place(self, renames: Mapping[str, str]) -> None:
         """Apply ``rename_inputs=`` while the node is being made."""
@@ -86,8 +100,15 @@ class CallableNode(HyperNode):
         for slot in ("inputs", "defaults", "rename_history"):
             _put(self, slot, getattr(renamed, slot))
 
+    def define(self) -> KnownDefinition:
+        """Return what the function is: its hash, and whether results can be cached. Kept until a
+        name it was computed from is bound anew."""
+        known: KnownDefinition = _known_definition(self.func)
+        _put(self, "known_definition", known)
+        return known
+
     def _identity(self) -> tuple[Any, ...]:
-        return (*self.params, _function_definition(self.func).hash)
+        return (*self.params, self.define().definition.hash)
 
     def has_default(self, name: str) -> bool:
         """Say whether the function has a default for this input."""

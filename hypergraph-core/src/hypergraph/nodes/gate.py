@@ -129,6 +129,10 @@ class BranchNode(GateNode, Generic[P, R]):
         _put(self, "when_true", when_true)
         _put(self, "when_false", when_false)
 
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function."""
+        return self.func(*args, **kwargs)  # type: ignore[no-any-return]
+
     def _identity(self) -> tuple[Any, ...]:
         return (*super()._identity(), str(self.when_true), str(self.when_false))
 
@@ -168,6 +172,10 @@ class RouteNode(GateNode, Generic[P, R]):
         self._gate(func, name, everything, rename_inputs, cache)
         _put(self, "fallback", fallback)
         _put(self, "multi_target", multi_target)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function."""
+        return self.func(*args, **kwargs)  # type: ignore[no-any-return]
 
     def _identity(self) -> tuple[Any, ...]:
         return (*super()._identity(), str(self.fallback), self.multi_target)

@@ -37,11 +37,11 @@ class Options:
     allow_extra: bool = False
 
     def narrow(self, outputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the selected ones of a run's outputs."""
+        """Return the selected ones of a run's outputs, in the order of the graph's outputs."""
         if self.select is None:
             return outputs
         names = (self.select,) if isinstance(self.select, str) else self.select
-        return {name: outputs[name] for name in names if name in outputs}
+        return {name: value for name, value in outputs.items() if name in names}
 
 
 DEFAULTS: Final = Options()

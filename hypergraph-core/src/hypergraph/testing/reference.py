@@ -147,7 +147,7 @@ class Interpreter:
             f"Node {name!r} was due again after {self.runs[name]} runs.",
             where=self.where,
             fix="make a gate of the cycle end it, or raise max_iterations.",
-            node=self.path + name,
+            node=name,
             cycle=tuple(sorted(set[str]().union(*cycle))),
         )
 

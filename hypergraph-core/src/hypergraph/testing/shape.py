@@ -60,6 +60,8 @@ class Shape:
         self.graph = graph
         self.nodes = graph.nodes
         self.given = given
+        if not allow_extra:
+            self._check_unknown()
         everything = list(graph.nodes)
         all_edges = self._data_edges(everything) | self._control_edges(everything)
         skipped = self._skipped(all_edges)
@@ -69,8 +71,6 @@ class Shape:
             v: {u for u, w in self._control_edges(self.order) if w == v} for v in self.order
         }
         self._check_missing()
-        if not allow_extra:
-            self._check_unknown()
         self.cycles: dict[str, Cycle] = {}
         self._removed: set[Edge] = set()
         self._open_cycles(self.edges, inner=False)

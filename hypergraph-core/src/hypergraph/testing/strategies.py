@@ -64,7 +64,10 @@ class Case:
         except Exception as error:  # noqa: BLE001  errors are compared like results
             raised = self.record.raised
             own = bool(raised) and error is raised[-1]
-            outcome = Outcome(error=type(error).__name__, is_nodes_own=own, exception=error)
+            details = {name: getattr(error, name) for name in _DETAILS if hasattr(error, name)}
+            outcome = Outcome(
+                error=type(error).__name__, details=details, is_nodes_own=own, exception=error
+            )
         return replace(outcome, calls=tuple(self.record.calls))
 
     def __repr__(self) -> str:
@@ -79,6 +82,9 @@ class Case:
         printer.text(repr(self))  # what hypothesis prints for a failing example
 
 
+_DETAILS = ("missing", "unknown", "output", "nodes", "node", "expected", "actual", "targets")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """All that can be seen of a run: its result or error, and every call in order.
@@ -88,6 +94,7 @@ class Outcome:
 
     result: Any = None
     error: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
     is_nodes_own: bool = False
     calls: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     exception: Exception | None = field(default=None, compare=False)

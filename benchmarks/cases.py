@@ -1,0 +1,92 @@
+"""What is measured: every case with its unit and its target.
+
+Rule of this file: a case says what is done and what the answer must be; how a contender does it is
+written in `contenders`. Only the standard library, because it is read in every environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One row. The measured seconds of one call are divided by ``units`` and shown in ``unit``.
+
+    ``kind`` and ``size`` say what a contender prepares, ``target`` what hypergraph may need at most
+    (microseconds, or milliseconds where the unit says so). ``peers``: whether the others are asked
+    too. ``once``: every call has to be made in a new process. ``beyond``: the size of the same kind
+    whose time is subtracted before dividing.
+    """
+
+    name: str
+    title: str
+    kind: str
+    size: int
+    units: int = 1
+    unit: str = "µs"
+    target: float | None = None
+    peers: bool = True
+    once: bool = False
+    quick: bool = True
+
+
+CHAIN = 1000
+ITEMS = 10_000
+HIT = 100
+
+CASES = (
+    Case(name="chain-1", title="run of one node, per run", kind="chain", size=1, target=5.4),
+    Case(name="chain-10", title="chain of 10, per run", kind="chain", size=10, target=9.0),
+    Case(name="chain-100", title="chain of 100, per run", kind="chain", size=100, target=45.0),
+    Case(name="chain-1000", title="chain of 1000, per run", kind="chain", size=1000, target=405.0),
+    Case(name="wide", title="1000 in parallel, per node", kind="wide", size=1000, units=1002, target=0.4),
+    Case(name="listener-100", title="chain of 100, one listener, per node", kind="listener",
+         size=100, units=100, target=2.0, quick=False),
+    Case(name="listener", title="chain of 1000, one listener, per node", kind="listener",
+         size=1000, units=1000, target=2.0),
+    Case(name="loop-1000", title="loop of 1000 rounds, per round", kind="loop",
+         size=1000, units=1000, target=1.5),
+    Case(name="loop-10000", title="loop of 10000 rounds, per round", kind="loop",
+         size=10_000, units=10_000, target=1.5),
+    Case(name="map-10k", title="map over 10k items, per item", kind="map",
+         size=ITEMS, units=ITEMS, target=1.5),
+    Case(name="map-100k", title="map over 100k items, per item", kind="map",
+         size=100_000, units=100_000, target=1.5, peers=False, quick=False),
+    Case(name="nested", title="nested 10 deep, per level", kind="nested", size=10, units=10, target=2.0),
+    Case(name="nested-map", title="nested map of 1000, per item", kind="nested-map",
+         size=1000, units=1000, target=1.5),
+    Case(name="hit-memory", title="cache hit in memory, per node", kind="hit-memory",
+         size=HIT, units=HIT, target=1.5),
+    Case(name="hit-disk", title="cache hit on disk, per node", kind="hit-disk",
+         size=HIT, units=HIT, target=10.0),
+    Case(name="hit-disk-fresh", title="the same, first run of a new process", kind="hit-disk-fresh",
+         size=CHAIN, units=CHAIN, target=10.0, peers=False, once=True),
+    Case(name="miss-disk", title="cache miss on disk, per node", kind="miss-disk",
+         size=HIT, units=HIT, target=60.0),
+    Case(name="array-out", title="disk hit that returns 10 MB of numpy", kind="array-out",
+         size=10_000_000, unit="ms", target=10.0),
+    Case(name="bytes-out", title="disk hit that returns 10 MB of bytes", kind="bytes-out",
+         size=10_000_000, unit="ms", target=10.0),
+    Case(name="array-in", title="memory hit keyed by 10 MB of numpy", kind="array-in",
+         size=10_000_000, unit="ms", target=10.0),
+    Case(name="bytes-in", title="memory hit keyed by 10 MB of bytes", kind="bytes-in",
+         size=10_000_000, unit="ms", target=10.0),
+    Case(name="build-10", title="building a graph of 10, per node", kind="build",
+         size=10, units=10, target=6.0),
+    Case(name="build-1000", title="building a graph of 1000, per node", kind="build",
+         size=1000, units=1000, target=6.0),
+    Case(name="build-10000", title="building a graph of 10000, per node", kind="build",
+         size=10_000, units=10_000, target=6.0, peers=False),
+)  # fmt: skip
+
+SCALE = {"µs": 1e6, "ms": 1e3}
+
+
+def case(name: str) -> Case:
+    """Return the case of this name. Raises `KeyError`."""
+    return next((found for found in CASES if found.name == name), None) or _unknown(name)
+
+
+def _unknown(name: str) -> Case:
+    raise KeyError(f"no case {name!r}; there are: {', '.join(each.name for each in CASES)}")

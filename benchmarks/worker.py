@@ -1,0 +1,128 @@
+"""The process of one contender: prepares a case, runs a round of it when asked.
+
+Rule of this file: one line of JSON in, one line out. It imports the contender's library and the
+standard library, leaves the garbage collector as users have it, and checks every answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import Case, case
+
+Call = Callable[[], Any]
+
+
+class Worker:
+    """Holds the call that was prepared last."""
+
+    def __init__(self, contender: str, directory: Path) -> None:
+        self.directory = directory
+        self.contender = importlib.import_module(f"benchmarks.contenders.{contender}")
+        self.call: Call = lambda: None
+        self.number = 1
+        self.count = 0
+
+    def prepare(self, found: Case, seconds: float) -> dict[str, Any]:
+        """Build what the case needs, check its answer, and choose how often one round calls it."""
+        self.call = lambda: None  # let go of the case before
+        gc.collect()
+        self.count += 1
+        directory = self.directory / str(self.count)
+        directory.mkdir()
+        preparations = self.contender.PREPARE
+        if found.kind not in preparations:
+            return {"cannot": "-"}
+        call = preparations[found.kind](directory, found.size)
+        answer = call()
+        if answer != expected(found):
+            return {"cannot": "wrong", "why": f"the answer is of type {type(answer).__name__}"}
+        started = time.perf_counter()
+        call()
+        once = time.perf_counter() - started
+        self.call, self.number = call, max(1, round(seconds / max(once, 1e-7)))
+        return {"once": once, "number": self.number}
+
+    def round(self) -> dict[str, Any]:
+        """Time one round; returns the seconds of one call."""
+        call, numbers = self.call, range(self.number)
+        started = time.perf_counter()
+        for _ in numbers:
+            call()
+        return {"seconds": (time.perf_counter() - started) / self.number}
+
+    def memory(self, found: Case) -> dict[str, Any]:
+        """Measure apart from the time what a mapped call holds, and its peak, in bytes per item."""
+        keep = self.contender.KEEP[found.kind](self.directory, found.size)
+        keep()
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            result = keep()
+            after, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        del result
+        return {"held": (after - before) / found.units, "peak": (peak - before) / found.units}
+
+
+def expected(found: Case) -> Any:
+    """Return what every contender's call must return."""
+    size = found.size
+    if found.kind in ("chain", "listener", "hit-memory", "hit-disk", "nested"):
+        return size
+    if found.kind in ("map", "nested-map"):
+        return 3 * sum(range(1, size + 1))
+    return {"wide": size + sum(range(size)), "loop": size, "miss-disk": True, "build": size}.get(
+        found.kind, size
+    )
+
+
+def main() -> None:
+    """Answer until there are no more questions."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    with tempfile.TemporaryDirectory(prefix="hypergraph-bench-") as directory:
+        worker = Worker(sys.argv[1], Path(directory))
+        print("{}", file=answers, flush=True)
+        for line in sys.stdin:
+            question = json.loads(line)
+            try:
+                answer = _answer(worker, question)
+            except Exception as error:  # noqa: BLE001 - told to the one who asked
+                answer = {"cannot": type(error).__name__, "why": str(error)[:300]}
+            print(json.dumps(answer), file=answers, flush=True)
+        with contextlib.suppress(AttributeError):
+            worker.contender.close()
+
+
+def _answer(worker: Worker, question: dict[str, Any]) -> dict[str, Any]:
+    match question["do"]:
+        case "prepare":
+            return worker.prepare(_case(question), question["seconds"])
+        case "round":
+            return worker.round()
+        case "memory":
+            return worker.memory(_case(question))
+        case unknown:
+            raise ValueError(f"unknown question {unknown!r}")
+
+
+def _case(question: dict[str, Any]) -> Case:
+    return case(question["case"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Every python block of every page runs, and gives what the page says it gives."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import PAGES, Block, blocks, name_of
+
+ARROW = re.compile(r"#\s*->\s*(.*\S)\s*$")
+
+
+@pytest.fixture
+def namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A module of its own, in an empty directory, with a home of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYPERGRAPH_HOME", str(tmp_path / "home"))
+    module = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
+    yield vars(module)
+
+
+def same(actual: str, expected: str) -> bool:
+    """Compare two texts, where ``...`` in the expected one stands for anything."""
+    pattern = ".*?".join(re.escape(part) for part in expected.strip().split("..."))
+    return re.fullmatch(pattern, actual.strip(), re.DOTALL) is not None
+
+
+def run_statement(node: ast.stmt, file: str, namespace: dict[str, Any]) -> str | None:
+    """Run one statement; returns the representation of its value if it is an expression."""
+    if isinstance(node, ast.Expr):
+        value = eval(compile(ast.Expression(node.value), file, "eval"), namespace)
+        return repr(value)
+    exec(compile(ast.Module([node], []), file, "exec"), namespace)
+    return None
+
+
+def run_block(block: Block, file: str, namespace: dict[str, Any]) -> str:
+    """Run a block, hold each ``# ->`` against what its statement gave, and return what was printed.
+
+    Line numbers are those of the page, so that a traceback, and the source of a function, are read there.
+    """
+    lines = block.code.splitlines()
+    arrows = {number: match[1] for number, line in enumerate(lines, 1) if (match := ARROW.search(line))}
+    printed = ""
+    for node in ast.parse("\n" * (block.line - 1) + block.code, file).body:
+        last = (node.end_lineno or node.lineno) - block.line + 1
+        expected = arrows.pop(last, None)
+        with contextlib.redirect_stdout(io.StringIO()) as stream:
+            shown = run_statement(node, file, namespace)
+        output = stream.getvalue()
+        printed += output
+        if expected is not None:
+            actual = output.strip() or shown or "nothing"
+            assert same(actual, expected), f"{file}:{node.end_lineno} gives {actual}, not {expected}"
+    assert not arrows, f"{file}: '# ->' in line(s) that end no statement: {sorted(arrows)}"
+    return printed
+
+
+def message_of(error: BaseException) -> str:
+    return "\n".join(
+        [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_python_blocks_of_a_page_run(page: Path, namespace: dict[str, Any]) -> None:
+    said: tuple[int, str] | None = None  # where the last python block ended, and what it said
+    for block in blocks(page):
+        if block.language == "python" and "notest" not in block.words:
+            if block.raises is None:
+                said = block.end, run_block(block, str(page), namespace)
+            else:
+                with pytest.raises(Exception) as caught:  # noqa: PT011 - its name is compared below
+                    run_block(block, str(page), namespace)
+                assert type(caught.value).__name__ == block.raises, (
+                    f"{page}:{block.line} raised {message_of(caught.value)}"
+                )
+                said = block.end, message_of(caught.value)
+        elif block.language == "text" and "output" in block.words:
+            assert said is not None, f"{page}:{block.line}: no python block before this output"
+            assert same(said[1], block.code), f"{page}:{block.line}: the output is\n{said[1]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_block_is_marked_with_words_that_the_tests_know(page: Path) -> None:
+    known = re.compile(r"raises=\w+|notest|output")
+    unknown = [
+        f"{name_of(page)}:{block.line}: {word}"
+        for block in blocks(page)
+        for word in block.words
+        if not known.fullmatch(word)
+    ]
+    assert unknown == []
+
+
+def test_hardly_anything_is_left_out() -> None:
+    left_out = [
+        f"{name_of(page)}:{block.line}"
+        for page in PAGES
+        for block in blocks(page)
+        if "notest" in block.words
+    ]
+    assert len(left_out) <= 2, left_out
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        ("1 + 1  # -> 2", True),
+        ("1 + 1  # -> 3", False),
+        ("print('a', 'b')  # -> a b", True),
+        ("print('a')  # -> b", False),
+        ("sorted({\n  2, 1,\n})  # -> [1, 2]", True),
+        ("x = 1\nx  # -> 1", True),
+        ("x = [\n  1,  # -> 1\n  2]", False),
+        ("object()  # -> <object object at ...>", True),
+    ],
+)
+def test_an_arrow_is_held_against_what_its_statement_gives(code: str, passes: bool) -> None:
+    block = Block(language="python", words=(), code=code, line=1, end=1)
+    if passes:
+        run_block(block, "page.md", {})
+    else:
+        with pytest.raises(AssertionError):
+            run_block(block, "page.md", {})
