@@ -485,6 +485,7 @@ def test_threads_share_a_cache(make):
     for thread in threads:
         thread.join()
     assert errors == []
+    cache.flush()
     assert len(make()) == 1600
 
 

@@ -31,6 +31,9 @@ MAX_DEPTH = 100  # containers within containers
 MAX_TEXT = 200  # characters; what is longer is digested
 _SHORT = 64
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, so it hides no C state
+_OPEN_BASES = frozenset(  # made in C, without content that cannot be seen
+    {"builtins.object", "msgspec.Struct", "msgspec._core._StructMixin"}
+)
 _PLAIN_KINDS = frozenset("biufcmMSUV")  # numpy dtypes whose bytes are their content
 
 _REGISTERED: dict[type, Callable[[Any], object]] = {}
@@ -78,7 +81,7 @@ def _digest(tag: str, data: bytes | bytearray | memoryview) -> str:
 
 
 def _int(value: int) -> str:
-    return f"i{value:x};"
+    return "i" + hex(value) + ";"  # hex, as decimal digits of a long integer take quadratic time
 
 
 def _float(value: float) -> str:
@@ -244,6 +247,8 @@ _CONTAINERS: dict[type, _Encoder] = {
     ),
     deque: lambda v, walk: _object("deque", [walk.encode(v.maxlen), *walk.each(v)]),
     types.SimpleNamespace: lambda v, walk: _object("SimpleNamespace", [walk.encode(v.__dict__)]),
+    types.GenericAlias: lambda v, walk: _object("alias", walk.each((v.__origin__, v.__args__))),
+    types.UnionType: lambda v, walk: _object("union", sorted(walk.each(v.__args__))),
     types.MethodType: lambda v, walk: _object("method", walk.each((v.__func__, v.__self__))),
     functools.partial: lambda v, walk: _object("partial", walk.each((v.func, v.args, v.keywords))),
     slice: lambda v, walk: _object("slice", walk.each((v.start, v.stop, v.step))),
@@ -308,7 +313,8 @@ def _declares_fields(cls: type) -> bool:
 def _bases_known(cls: type, *known: type) -> bool:
     """Whether no base keeps content in C, where it cannot be seen."""
     return all(
-        base is object or base in known or base.__flags__ & _HEAP_TYPE for base in cls.__mro__
+        base in known or base.__flags__ & _HEAP_TYPE or type_name(base) in _OPEN_BASES
+        for base in cls.__mro__
     )
 
 

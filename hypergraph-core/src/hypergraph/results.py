@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import count
 from typing import Any
 
 
 def new_run_id() -> str:
     """Return a new run id: unique across processes, and sorting by the time it was made."""
     return f"run-{time.time_ns():016x}{os.urandom(4).hex()}"
-
-
-def span_ids() -> Callable[[], str]:
-    """Return a function that gives a new span id at each call: unique across processes."""
-    prefix = new_run_id().removeprefix("run-")
-    return map(f"{prefix}.%d".__mod__, count(1)).__next__
 
 
 class RunStatus(Enum):

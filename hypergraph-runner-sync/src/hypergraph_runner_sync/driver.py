@@ -7,9 +7,9 @@ kept on a list, not on Python's stack, so nesting costs no recursion.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from types import GeneratorType
 from typing import Any
 
+from hypergraph.events.types import EVENTS
 from hypergraph.execution.context import Settings
 from hypergraph.execution.effects import (
     DONE,
@@ -29,7 +29,7 @@ Handlers = dict[type, Callable[[Any], Any]]
 
 def drive(flow: Flow, settings: Settings) -> Any:
     """Carry out a flow to its end and return its result. Exceptions leave as they are."""
-    handlers, emit = _handlers(settings), settings.emit
+    handlers = _handlers(settings)
     outer: list[Flow] = []
     value: Any = None
     error: BaseException | None = None
@@ -47,24 +47,27 @@ def drive(flow: Flow, settings: Settings) -> Any:
             flow, error = outer.pop(), raised
             continue
         value = error = None
-        kind = type(effect)
-        if kind is GeneratorType or kind is All:
+        handle = handlers.get(type(effect))
+        if handle is None:
             outer.append(flow)
-            flow = effect if kind is GeneratorType else _one_by_one(effect)
+            flow = _one_by_one(effect) if type(effect) is All else effect
             continue
         try:
-            value = handlers.get(kind, emit)(effect)  # type: ignore[misc]
+            value = handle(effect)
         except BaseException as raised:
             error = raised
 
 
 def _handlers(settings: Settings) -> Handlers:
-    """Say how each effect is carried out; every other type is an event, to be emitted."""
+    """Say how each effect is carried out. What has no handler is a flow, or all of several."""
     handlers: Handlers = {Call: _call, Next: _next, Nest: _nest}
-    cache = settings.cache
+    emit, cache = settings.emit, settings.cache
+    if emit is not None:
+        handlers.update(dict.fromkeys(EVENTS, emit))
     if cache is not None:
-        handlers[CacheGet] = lambda effect: cache.get(effect.key)
-        handlers[CachePut] = lambda effect: cache.put(effect.key, effect.value)
+        get, put = cache.get, cache.put
+        handlers[CacheGet] = lambda effect: get(effect.key)
+        handlers[CachePut] = lambda effect: put(effect.key, effect.value)
         handlers[CacheFlush] = lambda effect: cache.flush()
     return handlers
 

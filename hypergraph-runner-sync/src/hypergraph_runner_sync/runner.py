@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, ClassVar, Literal, Unpack, overload
 
 from hypergraph.cache import Cache
@@ -16,18 +17,19 @@ from hypergraph.events.dispatch import dispatcher
 from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
-from hypergraph.execution.lanes import DEEPEST_LANE, item_runner, run_plan
+from hypergraph.execution.lanes import DEEPEST_LANE, answer_plan, item_runner, run_plan
 from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.places import place_item
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.graph import Graph
 from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
-from hypergraph.results import RunResult, new_run_id, span_ids
+from hypergraph.results import RunResult, new_run_id
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.options import DEFAULTS, Options, RunOptions, known_inputs, read_options
 from hypergraph_runner_sync.driver import drive
 
 Outputs = dict[str, Any]
+_span_ids = count(1)
 MapMode = Literal["zip", "product"]
 
 
@@ -66,11 +68,16 @@ class SyncRunner(BaseRunner):
         chosen = read_options(options, graph) if options else DEFAULTS
         if chosen.allow_extra:
             given = known_inputs(graph, given)
-        if self._unobserved(plan, chosen):
-            return chosen.narrow(run_plan(plan, given, chosen.max_iterations))
-        settings = self._settings(chosen)
-        flow = run_flow(settings, _top_scope(settings), plan, given)
-        return chosen.narrow(drive(whole_run(flow, settings), settings))
+        outputs = None
+        if self._unheard(plan, chosen):
+            if self.cache is None:
+                return chosen.narrow(run_plan(plan, given, chosen.max_iterations))
+            outputs = answer_plan(plan, given, chosen.max_iterations, self.cache)
+        if outputs is None:
+            settings = self._settings(chosen)
+            flow = run_flow(settings, _top_scope(settings), plan, given)
+            outputs = drive(whole_run(flow, settings), settings)
+        return chosen.narrow(outputs)
 
     @overload
     def map(
@@ -128,7 +135,7 @@ class SyncRunner(BaseRunner):
         size, rows = map_rows(names, given, map_mode, graph.where)
         shared = {name: value for name, value in given.items() if name not in names}
         keep = on_error == "return"
-        if self._unobserved(plan, chosen):
+        if self.cache is None and self._unheard(plan, chosen):
             results = _map_unobserved(plan, shared, names, rows, chosen.max_iterations, keep)
         else:
             settings = self._settings(chosen)
@@ -162,13 +169,14 @@ class SyncRunner(BaseRunner):
             plan.accepted_by = self.capabilities
         return plan
 
-    def _unobserved(self, plan: Plan, options: Options) -> bool:
+    def _unheard(self, plan: Plan, options: Options) -> bool:
+        """Say whether nobody listens, and a fast lane may take the run."""
+        nesting = plan.graph.nesting
         return not (
-            self.cache is not None
-            or self.event_processors
+            self.event_processors
             or options.event_processors
-            or plan.graph.nesting.has_runners
-            or plan.graph.nesting.depth > DEEPEST_LANE
+            or nesting.has_runners
+            or nesting.depth > DEEPEST_LANE
         )
 
     def _settings(self, options: Options, emit: Any = None) -> Settings:
@@ -177,7 +185,7 @@ class SyncRunner(BaseRunner):
             clock=time.perf_counter,
             wall=time.time,
             new_run_id=new_run_id,
-            new_span_id=span_ids(),
+            new_span_id=_span_ids.__next__,
             emit=emit or dispatcher((*self.event_processors, *options.event_processors)),
             cache=self.cache,
             session_id=options.session_id,

@@ -29,7 +29,7 @@ class Reader:
     """One connection that only reads. Used by one thread at a time.
 
     Consecutive hits within 20 ms share one snapshot of the database, which spares taking its lock
-    for each. A miss ends it, so that none is held while a node runs.
+    for each. A miss is looked up anew and ends it, so that none is held while a node runs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,13 +44,13 @@ class Reader:
 
     def read(self, key: str) -> bytes | memoryview | None:
         """Return the stored bytes, unverified; a view is valid until the next call."""
-        if self._snapshots:
-            now = time.monotonic()
-            if now > self._until:
-                self.release()
-                self._connection.execute("BEGIN")
-                self._until = now + SNAPSHOT_SECONDS
+        begun = False
+        if self._snapshots and time.monotonic() > self._until:
+            begun = self._begin()
         row = self._connection.execute(_SELECT, (key,)).fetchone()
+        if row is None and self._until and not begun:  # it may have come since the snapshot
+            self._begin()
+            row = self._connection.execute(_SELECT, (key,)).fetchone()
         if row is None:
             self.release()
             return None
@@ -74,6 +74,12 @@ class Reader:
                 return view[:end]
         except FileNotFoundError:
             return None  # another process has just removed the entry
+
+    def _begin(self) -> bool:
+        self.release()
+        self._connection.execute("BEGIN")
+        self._until = time.monotonic() + SNAPSHOT_SECONDS
+        return True
 
     def release(self) -> None:
         """End the snapshot, if there is one."""

@@ -4,8 +4,8 @@ Rule of this file: events are immutable, hold inputs and outputs by reference (n
 made only when somebody listens. They are msgspec structs because one is made in a sixth of a
 microsecond, an eighth of what a frozen dataclass takes.
 
-Every event has ``run_id``; ``span_id`` and ``parent_span_id``, which nest runs and nodes in a tree; and
-``time`` in seconds of a monotonic clock (``RunStartEvent.started_at`` ties it to the wall clock).
+Every event has ``run_id``; ``span_id`` and ``parent_span_id``, which nest runs and nodes in a tree and are
+unique in this process; and ``time`` in seconds of a monotonic clock (``RunStartEvent.started_at`` ties it to the wall clock).
 Durations are milliseconds of the same clock.
 """
 
@@ -23,8 +23,8 @@ class Event(msgspec.Struct, frozen=True):
     """What all events have."""
 
     run_id: str
-    span_id: str
-    parent_span_id: str | None
+    span_id: int
+    parent_span_id: int | None
     time: float
 
 
@@ -123,3 +123,7 @@ class InterruptEvent(Event, frozen=True):
     graph_name: str | None
     value: Any
     response_param: str
+
+
+EVENTS = tuple(Event.__subclasses__())
+"""Every type of event."""

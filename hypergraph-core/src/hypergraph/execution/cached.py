@@ -10,7 +10,12 @@ import warnings
 from typing import Any
 
 from hypergraph.cache.base import MISS
-from hypergraph.errors import HypergraphWarning, UnkeyableError
+from hypergraph.errors import (
+    HypergraphError,
+    HypergraphWarning,
+    UncacheableValueError,
+    UnkeyableError,
+)
 from hypergraph.events.types import CacheErrorEvent, CacheHitEvent
 from hypergraph.execution.context import Scope, Settings
 from hypergraph.execution.effects import CacheGet, CachePut, Call, Flow
@@ -25,36 +30,44 @@ def cached_call(
 
     ``flow`` makes the call in another way than the effect itself does.
     """
-    node, inputs = call.node, call.inputs
-    try:
-        key = call_key(node, inputs)
-    except UnkeyableError as error:
-        _warn_once(settings, node, error)
-        yield from _failed(settings, scope, graph_name, node, "key", error)
-        return (yield call if flow is None else flow), False
+    node, key = call.node, None
     value: Any = MISS
     try:
+        key = call_key(node, call.inputs)
         value = yield CacheGet(key)
+    except UnkeyableError as error:
+        warn_once(settings, node, error)
+        yield from _failed(settings, scope, graph_name, node, "key", error)
     except Exception as error:
         yield from _failed(settings, scope, graph_name, node, "get", error)
-    if value is not MISS:
-        if settings.emit is not None:
-            yield CacheHitEvent(
-                scope.run_id,
-                scope.span_id,
-                scope.parent_span_id,
-                settings.clock(),
-                node.name,
-                graph_name,
-                key,
-            )
-        return value, True
-    value = yield call if flow is None else flow
+    if value is MISS:
+        value = yield call if flow is None else flow
+        if key is not None:
+            yield from store(settings, scope, graph_name, node, key, value)
+        return value, False
+    if settings.emit is not None:
+        now = settings.clock()
+        ids = (scope.run_id, scope.span_id, scope.parent_span_id)
+        yield CacheHitEvent(*ids, now, node.name, graph_name, str(key))
+    return value, True
+
+
+def store(
+    settings: Settings,
+    scope: Scope,
+    graph_name: str | None,
+    node: CallableNode,
+    key: str,
+    value: Any,
+) -> Flow:
+    """Put the value of a call into the cache, which may refuse it."""
     try:
         yield CachePut(key, value)
+    except UncacheableValueError as error:
+        warn_once(settings, node, error)
+        yield from _failed(settings, scope, graph_name, node, "put", error)
     except Exception as error:
         yield from _failed(settings, scope, graph_name, node, "put", error)
-    return value, False
 
 
 def call_key(node: CallableNode, inputs: dict[str, Any]) -> str:
@@ -91,7 +104,7 @@ def _failed(
         )
 
 
-def _warn_once(settings: Settings, node: CallableNode, error: UnkeyableError) -> None:
+def warn_once(settings: Settings, node: CallableNode, error: HypergraphError) -> None:
     """Warn once per run, node and input. ``error.where`` says which input."""
     if (node.name, error.where) in settings.warned:
         return

@@ -28,7 +28,7 @@ class Settings:
     clock: Callable[[], float]
     wall: Callable[[], float]
     new_run_id: Callable[[], str]
-    new_span_id: Callable[[], str]
+    new_span_id: Callable[[], int]
     emit: Emit | None = None
     cache: Cache | None = None
     session_id: str | None = None
@@ -39,8 +39,8 @@ class Scope(msgspec.Struct, frozen=True):
     """Which run this is: its ids, where it is nested, and its place in a map."""
 
     run_id: str
-    span_id: str
-    parent_span_id: str | None = None
+    span_id: int
+    parent_span_id: int | None = None
     parent_run_id: str | None = None
     map_index: int | None = None
     map_size: int | None = None

@@ -30,6 +30,7 @@ class Execution:
 
     __slots__ = (
         "schedule",
+        "graph_name",
         "tables",
         "values",
         "limit",
@@ -44,6 +45,7 @@ class Execution:
     def __init__(self, schedule: Schedule, inputs: Mapping[str, Any], limit: int) -> None:
         tables = tables_of(schedule)
         self.schedule = schedule
+        self.graph_name = schedule.plan.graph.name
         self.tables = tables
         self.limit = limit
         self.values = values = tables.template.copy()
@@ -130,7 +132,12 @@ class Execution:
         tables = self.tables
         kind = tables.kinds[node]
         if kind == ONE_OUTPUT:
-            self._write(tables.outputs[node][0], result)
+            if self._ahead is None:
+                self._write(tables.outputs[node][0], result)
+            else:
+                slot = tables.outputs[node][0].slot
+                self.values[slot] = result
+                self._written[slot] = 1
         elif kind == GATE:
             self._select(tables.targets[node], result)
         elif kind == SEVERAL_OUTPUTS:

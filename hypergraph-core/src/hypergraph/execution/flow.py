@@ -27,8 +27,8 @@ from hypergraph.execution.execution import Execution
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error, place_item
 from hypergraph.execution.plan import Plan, plan_of
+from hypergraph.execution.tables import GATE
 from hypergraph.graph import GraphNode
-from hypergraph.nodes import CallableNode, GateNode
 from hypergraph.results import RunStatus
 
 Row = dict[str, Any]
@@ -116,10 +116,11 @@ def _run_end(
 def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow:
     """Run generation after generation until nothing is due."""
     run_node = _node if settings.emit is None else _reported_node
-    while batch := execution.take():
+    take, commit_one = execution.take, execution.commit_one
+    while batch := take():
         if len(batch) == 1:
-            result = yield from run_node(settings, scope, execution, batch[0])
-            execution.commit_one(batch[0], result)
+            number = batch[0]
+            commit_one(number, (yield from run_node(settings, scope, execution, number)))
         else:
             flows = [run_node(settings, scope, execution, number) for number in batch]
             execution.commit(batch, (yield All(flows)))
@@ -131,54 +132,54 @@ def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow
 def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node that nobody listens to; returns its decoded result."""
     tables = execution.tables
-    node, decode = tables.nodes[number], tables.decode[number]
-    inputs = execution.inputs(number)
-    graph_name = execution.schedule.plan.graph.name
-    if isinstance(node, GraphNode):
-        return (yield from _nested(settings, scope, graph_name, node, inputs))
-    assert isinstance(node, CallableNode)
-    call = Call(tables.functions[number], inputs, node)
+    node, function = tables.nodes[number], tables.functions[number]
+    inputs = tables.readers[number](execution.values)
+    if function is None:
+        return (yield from _nested(settings, scope, execution.graph_name, node, inputs))
     try:
         if settings.cache is not None and node.cache:
-            value, _ = yield from cached_call(settings, scope, graph_name, call)
+            value, _ = yield from cached_call(
+                settings, scope, execution.graph_name, Call(function, inputs, node)
+            )
         else:
-            value = yield call
+            value = yield Call(function, inputs, node)
+        decode = tables.decode[number]
         return value if decode is None else decode(value)
     except Exception as error:
-        place_error(error, graph_name, node.name, node.inputs)
+        place_error(error, execution.graph_name, node.name, node.inputs)
         raise
 
 
 def _reported_node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node between its events; returns its decoded result."""
     tables = execution.tables
-    node, decode = tables.nodes[number], tables.decode[number]
-    name, graph_name, clock = node.name, execution.schedule.plan.graph.name, settings.clock
+    node, function = tables.nodes[number], tables.functions[number]
+    name, graph_name, clock = node.name, execution.graph_name, settings.clock
     run_id, span_id, parent = scope.run_id, settings.new_span_id(), scope.span_id
-    inputs = execution.inputs(number)
+    inputs = tables.readers[number](execution.values)
     cached = False
     started = clock()
     yield NodeStartEvent(run_id, span_id, parent, started, name, graph_name, inputs)
     try:
-        if isinstance(node, CallableNode):
-            call = Call(tables.functions[number], inputs, node)
-            if node.is_generator or (settings.cache is not None and node.cache):
+        if function is None:
+            inner = Scope(run_id, span_id, parent)
+            outputs = result = yield from _nested(settings, inner, graph_name, node, inputs)
+        else:
+            call = Call(function, inputs, node)
+            if tables.streams[number] or (settings.cache is not None and node.cache):
                 inner = Scope(run_id, span_id, parent)
                 value, cached = yield from _value(settings, inner, graph_name, call)
             else:
                 value = yield call
+            decode = tables.decode[number]
             result = value if decode is None else decode(value)
             outputs = _by_name(node.outputs, result)
-            if isinstance(node, GateNode):
+            if tables.kinds[number] == GATE:
                 decision = tuple(map(str, node.decide(value)))
                 now = clock()
                 yield RouteDecisionEvent(run_id, span_id, parent, now, name, graph_name, decision)
-        else:
-            assert isinstance(node, GraphNode)
-            inner = Scope(run_id, span_id, parent)
-            outputs = result = yield from _nested(settings, inner, graph_name, node, inputs)
     except Exception as error:
-        if isinstance(node, CallableNode):
+        if function is not None:
             place_error(error, graph_name, name, node.inputs)
         ended = clock()
         spent = (ended - started) * 1000

@@ -1,7 +1,8 @@
 """The cache key of one call: what the node is, and the content of what it is given.
 
-Rule of this file: inputs go by the function's own parameter names, so that renaming a node or its
-ports keeps its cache. It runs once per cached call; hence the fast way for small plain values.
+Rule of this file: inputs count in the order of the function's own parameters, which the definition
+holds, so that renaming a node or its ports keeps its cache. It runs once per cached call; hence the
+fast way for small plain values.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import hypergraph.nodes.definition  # noqa: F401 - it tells what functions and classes are
 from hypergraph.content import MAX_TEXT, SCALARS, content_key, digest
 from hypergraph.errors import UnkeyableError
 
@@ -17,20 +17,16 @@ from hypergraph.errors import UnkeyableError
 def node_key(prefix: str, inputs: Mapping[str, Any]) -> str:
     """Return the cache key of a call: printable ASCII, ``prefix`` and about 200 characters at most.
 
-    ``prefix`` identifies the node; ``inputs`` maps its function's own parameter names to values.
+    ``prefix`` identifies the node; ``inputs`` maps all of its function's own parameter names to
+    values, in the function's order. Each value's text says where it ends, so different inputs never
+    share a key.
     Raises `UnkeyableError` with ``where`` naming the parameter whose value has no certain content.
     """
     text = ""
-    for name in inputs if len(inputs) < 2 else sorted(inputs):
-        value = inputs[name]
+    for name, value in inputs.items():
         scalar = SCALARS.get(type(value))
-        if scalar is not None:
-            text += f"{name}={scalar(value)}"
-        else:
-            text += f"{name}={_content(name, value)}"
-    if len(text) > MAX_TEXT or not text.isascii():  # parameter names may hold any letter
-        text = digest(text)
-    return f"{prefix}|{text}"
+        text += _content(name, value) if scalar is None else scalar(value)
+    return f"{prefix}|{text if len(text) <= MAX_TEXT else digest(text)}"
 
 
 def _content(name: str, value: object) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hypergraph.cache.base import Cache
 from hypergraph.execution.execution import Execution
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error
@@ -21,7 +22,7 @@ from hypergraph.graph import GraphNode
 Row = dict[str, Any]
 
 DEEPEST_LANE = 50
-"""Graphs nested deeper than this take the flows, which use no stack, unless they fit one program."""
+"""Graphs nested deeper than this take the flows, which use no stack, and long ones may be as deep as they like."""
 
 
 def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
@@ -33,6 +34,18 @@ def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
         program.run(values)
         return program.result(values)
     return run_dynamic(schedule, inputs, limit)
+
+
+def answer_plan(plan: Plan, inputs: Mapping[str, Any], limit: int, cache: Cache) -> Row | None:
+    """Return the outputs of a run whose every result is in the cache, else ``None``: nothing has run."""
+    schedule = plan.schedule(tuple(inputs))
+    if not schedule.certain or schedule.plan.graph.nesting.has_runners:
+        return None
+    program = program_of(schedule)
+    values = program.start(inputs, limit)
+    if not program.answerable or not program.answer(values, cache):
+        return None
+    return program.result(values)
 
 
 def program_of(schedule: Schedule) -> Program:

@@ -13,6 +13,8 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from hypergraph.cache.base import MISS, Cache
+from hypergraph.execution.cached import call_key
 from hypergraph.execution.calls import collected, unpack
 from hypergraph.execution.places import place_error
 from hypergraph.execution.plan import Schedule, plan_of
@@ -46,6 +48,8 @@ class Program:
         self.graph_name = schedule.plan.graph.name
         self.template: Values = [None]
         self.steps: list[Step] = []
+        self.calls: list[tuple[CallableNode, Callable[[Values], tuple[Any, ...]], tuple[int, ...]]] = []
+        self.answerable = True  # until something is not a cached call
         self._nested = nested
         env = {name: self._slot(None) for name in schedule.given}
         self.input_slots = dict(env)
@@ -79,6 +83,27 @@ class Program:
             if place is not None:
                 place_error(error, self.graph_name, *place)
             raise
+
+    def answer(self, values: Values, cache: Cache) -> bool:
+        """Fill in every value from the cache, and say whether all were there.
+
+        Nothing is called, stored or reported here: a run that lacks one result is left to the flows,
+        which know what to do about a miss, or about whatever the cache raised.
+        """
+        get = cache.get
+        try:
+            for node, read, outs in self.calls:
+                value = get(call_key(node, dict(zip(node.inputs, read(values)))))
+                if value is MISS:
+                    return False
+                if len(outs) == 1:
+                    values[outs[0]] = value
+                elif outs:
+                    for out, part in zip(outs, unpack(node, value)):
+                        values[out] = part
+        except Exception:
+            return False
+        return True
 
     @cached_property
     def result(self) -> Callable[[Values], dict[str, Any]]:
@@ -139,6 +164,8 @@ class Program:
         outs = [self._slot(None) for _ in node.outputs]
         env.update(zip(node.outputs, outs))
         place = (path + node.name, node.inputs)
+        self.calls.append((node, reader(ins), tuple(outs)))
+        self.answerable = self.answerable and node.cache
         function = collected(node)
         if len(outs) == 1 and len(ins) in (1, 2):
             self.steps.append((function, ins[0], ins[1] if len(ins) == 2 else 0, outs[0], place))
@@ -148,6 +175,7 @@ class Program:
     def _write_map(self, node: GraphNode, given: dict[str, int], frame: _Frame) -> None:
         outs = {outer: self._slot(None) for outer in node.outputs}
         frame.env.update(outs)
+        self.answerable = False
         self.steps.append((self._map_move(node, given, outs, frame.path), 0, 0, 0, None))
 
     def _map_move(

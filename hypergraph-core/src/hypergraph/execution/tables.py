@@ -63,6 +63,7 @@ class Tables:
         self.kinds = [_kind(node) for node in plan.nodes]
         self.readers = [_inputs_reader(ports) for ports in self.inputs]
         self.functions = [collected(n) if isinstance(n, CallableNode) else None for n in plan.nodes]
+        self.streams = [node.is_generator for node in plan.nodes]
         self.decode = [self._decoder(node) for node in plan.nodes]
         self.calls = [self._call(n) for n in range(count)]
         self._before: list[int] | None = None

@@ -7,9 +7,9 @@ not needed to build it (inputs, features, hash, plan) is worked out when first a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from hypergraph._deferred import deferred
 from hypergraph.capabilities import GraphFeatures
@@ -276,8 +276,8 @@ class Graph:
 
     # -- views: each lives in a room of its own ----------------------------------------------
 
-    describe = deferred("hypergraph.viz.text:describe")
-    to_mermaid = deferred("hypergraph.viz.mermaid:to_mermaid")
+    describe: ClassVar[Callable[[Graph], str]] = deferred("hypergraph.viz.text:describe")
+    to_mermaid: ClassVar[Callable[[Graph], str]] = deferred("hypergraph.viz.mermaid:to_mermaid")
     visualize = deferred("hypergraph.viz.html:visualize")
     _repr_html_ = deferred("hypergraph.viz.html:repr_html")
     _repr_mimebundle_ = deferred("hypergraph.viz.html:repr_mimebundle")

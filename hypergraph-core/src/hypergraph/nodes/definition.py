@@ -61,10 +61,7 @@ def known_definition(func: Any) -> KnownDefinition:
     """
     if not isinstance(func, types.FunctionType):
         raise TypeError(f"expected a function, got {type(func).__name__}")
-    known = _known.get(func)
-    if known is None or not known.current():
-        known = _known[func] = _search(func)
-    return known
+    return _recall(func)
 
 
 @dataclass(slots=True)
@@ -75,29 +72,39 @@ class KnownDefinition:
     names: list[tuple[dict[str, Any], str, object]]
     cells: list[tuple[types.CellType, object]]
     functions: list[tuple[weakref.ref[types.FunctionType], object, object, object]]
-    mutable: bool  # holds values that may change in place
+    mutable: list[tuple[object, str]]  # values that may change in place, and their content
 
     def current(self) -> bool:
+        """Return whether nothing that it was computed from has changed."""
         # Plain loops: this runs once per cached call, and a generator costs more than what it checks.
-        if self.mutable:
-            return False
         for ref, code, some, more in self.functions:
             func = ref()
-            if func is None or func.__code__ is not code:
+            if (
+                func is None
+                or func.__code__ is not code
+                or func.__defaults__ is not some
+                or func.__kwdefaults__ is not more
+            ):
                 return False
-            if func.__defaults__ is not some or func.__kwdefaults__ is not more:
-                return False
-        for names, name, value in self.names:
-            if names.get(name, _MISSING) is not value:
-                return False
-        for cell, value in self.cells:  # noqa: SIM110
-            if _content(cell) is not value:
-                return False
-        return True
+        return not (self.names or self.cells or self.mutable) or self._bindings_hold()
+
+    def _bindings_hold(self) -> bool:
+        return (
+            not self.mutable
+            and all(names.get(name, _MISSING) is value for names, name, value in self.names)
+            and all(_content(cell) is value for cell, value in self.cells)
+        )
 
 
-_known: weakref.WeakKeyDictionary[types.FunctionType, KnownDefinition] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, KnownDefinition] = weakref.WeakKeyDictionary()
 _active = threading.local()
+
+
+def _recall(root: types.FunctionType | type) -> KnownDefinition:
+    known = _known.get(root)
+    if known is None or not known.current():
+        known = _known[root] = _search(root)
+    return known
 
 
 def _search(root: types.FunctionType | type) -> KnownDefinition:
@@ -120,7 +127,7 @@ class _Search:
         self._items: list[Any] = [root]
         self._numbers = {id(root): 0}
         self._problem: str | None = None
-        self._known = KnownDefinition(Definition(hash="", unkeyable=None), [], [], [], mutable=False)
+        self._known = KnownDefinition(Definition(hash="", unkeyable=None), [], [], [], [])
 
     def run(self) -> KnownDefinition:
         texts = []
@@ -287,14 +294,16 @@ class _Search:
             return self._reference(value)
         if type(value) is object or value is _MISSING:
             return type_name(type(value))  # a mark, which has no content
-        self._known.mutable |= not _immutable(value)
         try:
-            return content_key(value)
+            key = content_key(value)
         except (UnkeyableError, RecursionError) as error:
             kind = type_name(type(value))
             problem = error.what if isinstance(error, UnkeyableError) else "It is too deep."
             self._problem = self._problem or f"{where} {func.__qualname__!r}: {problem}"
             return kind
+        if not _immutable(value):
+            self._known.mutable.append((value, key))
+        return key
 
     def _number(self, item: Any) -> str:
         if id(item) not in self._numbers:
@@ -380,7 +389,7 @@ def _class_content(cls: type) -> str:
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if file is None or _in_library(file):
         return type_name(cls)
-    known = _search(cls)
+    known = _recall(cls)
     if known.definition.unkeyable is not None:
         raise UnkeyableError(known.definition.unkeyable)
     return f"{type_name(cls)} {known.definition.hash}"

@@ -216,6 +216,8 @@ def _ring(draw: st.DrawFn, specs: list[_Spec], index: int) -> list[_Spec]:
         return specs
     ring = draw(st.lists(st.sampled_from(functions), min_size=1, max_size=4, unique=True))
     found = {s.name: s for s in specs}
+    if draw(_rarely(2)) and len(found[ring[-1]].outputs) == 1:  # two writers of one value
+        found[ring[-1]] = replace(found[ring[-1]], outputs=found[ring[0]].outputs[:1])
     for name, before in zip(ring, [ring[-1], *ring], strict=False):
         taken = tuple(dict.fromkeys([*found[name].inputs, found[before].outputs[0]]))
         found[name] = replace(found[name], inputs=taken)

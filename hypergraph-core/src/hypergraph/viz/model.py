@@ -52,7 +52,7 @@ class EdgeView:
     """An edge between two shown nodes, by position; ``target`` is ``None`` for ``END``.
 
     ``labels`` are the names of the values that flow, or for a ``control`` edge the choices that take
-    it. ``back`` edges close a loop.
+    it. ``back`` edges close a loop. A node of a larger loop that feeds itself has no edge for it.
     """
 
     source: int
@@ -122,7 +122,7 @@ def view(graph: Graph, room: int = ROOM, depth: int = DEPTH) -> GraphView:
     nested = sum(isinstance(node, GraphNode) for node in shown)
     share = (room - len(shown)) // nested if nested and depth else 0
     order = _order(graph) if graph.wiring.cycles else None
-    entries = order.cycles if order else {}
+    entries = _entries(graph, order)
     features = graph.features
     return GraphView(
         name=graph.name,
@@ -130,9 +130,9 @@ def view(graph: Graph, room: int = ROOM, depth: int = DEPTH) -> GraphView:
         nodes=tuple(
             _node(node, number in entries, share, depth - 1) for number, node in enumerate(shown)
         ),
-        inputs=_inputs(graph, len(shown), frozenset(entries)),
+        inputs=_inputs(graph, len(shown), entries),
         outputs=graph.outputs,
-        edges=(*_data_edges(graph, len(shown), order), *_control_edges(graph, len(shown), order)),
+        edges=(*_data_edges(graph, len(shown), order, entries), *_control_edges(graph, len(shown), order)),
         needs=tuple(
             (feature.replace("_", " "), path)
             for feature in ("cycles", "gates", "interrupts", "async_nodes")
@@ -148,6 +148,16 @@ def _order(graph: Graph) -> ForwardOrder:
         graph.wiring.gates,
         graph.entry_numbers,
         lambda node, members: lacking(node, members, graph.node_list, graph.wiring, graph.bound),
+    )
+
+
+def _entries(graph: Graph, order: ForwardOrder | None) -> frozenset[int]:
+    """Return where loops start; a node of a larger loop that only feeds itself is no loop to a reader."""
+    cycles = order.cycles.values() if order else ()
+    return frozenset(
+        cycle.entry
+        for cycle in cycles
+        if len(cycle.members) > 1 or cycle.members in graph.wiring.cycles
     )
 
 
@@ -220,13 +230,15 @@ def _inputs(graph: Graph, shown: int, entries: frozenset[int]) -> tuple[InputVie
     )
 
 
-def _data_edges(graph: Graph, shown: int, order: ForwardOrder | None) -> list[EdgeView]:
+def _data_edges(
+    graph: Graph, shown: int, order: ForwardOrder | None, entries: frozenset[int]
+) -> list[EdgeView]:
     back = order.back if order else set()
     names: dict[tuple[int, int], list[str]] = {}
     for consumer, node in enumerate(graph.node_list[:shown]):
         for name in node.inputs:
             for producer in graph.wiring.producers.get(name, ()):
-                if producer < shown:
+                if producer < shown and (producer != consumer or producer in entries):
                     names.setdefault((producer, consumer), []).append(name)
     return [
         EdgeView(source=pair[0], target=pair[1], labels=tuple(values), back=pair in back)

@@ -13,6 +13,7 @@ from hypergraph.viz.model import GraphView, NodeView, view
 
 NAMES = 12  # names in one list
 _INDENT = "    "
+_PLAIN = {"function", "graph", "map"}  # kinds that a line of text shows by itself
 _WORDS = {
     "required": "Inputs",
     "seed": "Seeds",
@@ -60,8 +61,8 @@ def signature(node: NodeView) -> str:
 
 
 def notes(node: NodeView) -> list[str]:
-    """Return what else there is to say of a node, in a word or two each."""
-    said = [] if node.kind in ("function", "graph", "map") else [node.kind]
+    """Return what a drawing of a node should add to its name, in a few words each."""
+    said = []
     if node.maps:
         together = " x " if node.map_mode == "product" else ", "
         said.append(f"for each {together.join(node.maps)}")
@@ -72,7 +73,7 @@ def notes(node: NodeView) -> list[str]:
 
 def _node_lines(graph: GraphView, indent: str) -> Iterator[str]:
     for node in graph.nodes:
-        said = notes(node)
+        said = [*([] if node.kind in _PLAIN else [node.kind]), *notes(node)]
         note = f"  [{', '.join(said)}]" if said else ""
         yield f"{indent}{signature(node)}{note}"
         if node.inner is not None:

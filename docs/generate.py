@@ -1,0 +1,330 @@
+"""Write into the pages what the code says: tables, signatures, the source of the demo.
+
+Rule of this file: a page holds ``<!-- generated: NAME -->`` and ``<!-- end -->``; whatever stands between
+is replaced by what the function of that name returns. The tests fail when a page is behind the code.
+
+    python docs/generate.py
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_overloads
+
+import hypergraph
+from hypergraph import cache, errors, events, runners, serialization, testing
+from hypergraph.cache import disk
+from hypergraph.capabilities import FEATURES, RunnerCapabilities
+from hypergraph.graph.inputs import InputSpec
+from hypergraph.runners.options import Options
+from hypergraph.runners.registry import KNOWN
+from hypergraph.runners.strategy import STRATEGIES
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+BLOCK = re.compile(
+    r"(?<=<!-- generated: )(?P<name>[\w-]+) -->\n(?P<body>.*?)(?=<!-- end -->)", re.DOTALL
+)
+
+SIGNATURE_WIDTH = 100
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *map(list, rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def first_words(thing: Any) -> str:
+    """Return the first paragraph of a docstring on one line, its code marked as Markdown does."""
+    paragraph = (inspect.getdoc(thing) or "").partition("\n\n")[0]
+    return re.sub(r"\s+", " ", paragraph).replace("``", "`")
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def installed_runners() -> dict[str, type[hypergraph.BaseRunner]]:
+    """Return the runners of this project that this release has, by name."""
+    return {name: runners.get(name) for name in KNOWN if name in runners.available()}
+
+
+def capabilities() -> str:
+    """What each runner can do."""
+    found = list(installed_runners().values())
+    names = RunnerCapabilities.__dataclass_fields__
+    return table(
+        ["Capability", *(f"`{runner.__name__}`" for runner in found)],
+        (
+            [
+                f"`{name}`",
+                *("yes" if getattr(runner.capabilities, name) else "no" for runner in found),
+            ]
+            for name in names
+        ),
+    )
+
+
+def features() -> str:
+    """Which feature of a graph needs which capability."""
+    return table(
+        ["A graph with", "`graph.features`", "needs"],
+        ([f"{row.has}", f"`{row.name}`", f"`{row.capability}`"] for row in FEATURES),
+    )
+
+
+def strategies() -> str:
+    """How one runner calls another."""
+    words = {True: "yes", False: "no"}
+    return table(
+        ["Parent `returns_coroutine`", "Nested `returns_coroutine`", "Strategy"],
+        (
+            [words[parent], words[nested], strategy.value]
+            for (parent, nested), strategy in STRATEGIES.items()
+        ),
+    )
+
+
+def distributions() -> str:
+    """Which runner each distribution brings, and whether this release has it."""
+    classes = {name: cls for cls, name in hypergraph._RUNNERS.items()}
+    here = installed_runners()
+    return table(
+        ["Name", "Class", "Distribution", "In this release"],
+        (
+            [f"`{name}`", f"`{classes[name]}`", f"`{package}`", "yes" if name in here else "no"]
+            for name, package in KNOWN.items()
+        ),
+    )
+
+
+def error_classes() -> list[type[Exception]]:
+    """Return every exception and warning of hypergraph, in the order of their file."""
+    return [
+        thing
+        for thing in vars(errors).values()
+        if isinstance(thing, type)
+        and issubclass(thing, Exception)
+        and thing.__module__ == errors.__name__
+    ]
+
+
+def code_of(error: type[Exception]) -> str:
+    """Return the anchor of an exception; a warning has the one of its name."""
+    return getattr(error, "code", None) or error.__name__.removeprefix("Hypergraph").lower()
+
+
+def error_table() -> str:
+    """Every exception: what it means, and what catches it too."""
+    return table(
+        ["Exception", "is a", "Meaning"],
+        (
+            [
+                f"[`{error.__name__}`](#{code_of(error)})",
+                ", ".join(f"`{base.__name__}`" for base in error.__bases__),
+                re.sub(r" `\w+`: .*$| `\w+`(, `\w+`)*\.$", "", first_words(error)),
+            ]
+            for error in error_classes()
+        ),
+    )
+
+
+# --- signatures -------------------------------------------------------------------------------
+
+
+def parameter(given: inspect.Parameter) -> str:
+    """Return a parameter as it is written in a signature."""
+    text = given.name
+    if given.annotation is not given.empty:
+        text += f": {annotation(given.annotation)}"
+    if given.default is not given.empty:
+        default = "..." if repr(given.default).startswith("<") else repr(given.default)
+        text += f" = {default}" if ":" in text else f"={default}"
+    stars = {given.VAR_POSITIONAL: "*", given.VAR_KEYWORD: "**"}.get(given.kind, "")
+    return stars + text
+
+
+def annotation(given: Any) -> str:
+    """Return an annotation without the modules that its names come from."""
+    text = given if isinstance(given, str) else inspect.formatannotation(given)
+    return re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", text)
+
+
+def signature(name: str, thing: Any) -> str:
+    """Return the signature of a callable, over several lines where one would be too long."""
+    read = inspect.signature(thing)
+    parts: list[str] = []
+    given = [one for one in read.parameters.values() if one.name != "self"]
+    for position, one in enumerate(given):
+        before = given[position - 1].kind if position else None
+        if before is one.POSITIONAL_ONLY and one.kind is not one.POSITIONAL_ONLY:
+            parts.append("/")
+        if one.kind is one.KEYWORD_ONLY and before not in {one.KEYWORD_ONLY, one.VAR_POSITIONAL}:
+            parts.append("*")
+        parts.append(parameter(one))
+    end = ")"
+    if read.return_annotation is not read.empty and not isinstance(thing, type):
+        end += f" -> {annotation(read.return_annotation)}"
+    short = f"{name}({', '.join(parts)}{end}"
+    if len(short) <= SIGNATURE_WIDTH:
+        return short
+    lines = "".join(f"    {part},\n" for part in parts)
+    return f"{name}(\n{lines}{end}"
+
+
+def entry(name: str, thing: Any) -> str:
+    """Return the entry of one name: its signature and the first words of its docstring."""
+    stated = get_overloads(thing) if inspect.isfunction(thing) else ()
+    if stated:
+        shown = "\n".join(signature(name, one) for one in stated)
+    elif isinstance(thing, type) and issubclass(thing, Enum):
+        shown = f"{name}: " + ", ".join(member.name for member in thing)
+    elif callable(thing) and not getattr(thing, "_is_protocol", False):
+        shown = signature(name, thing)
+    else:
+        shown = name
+    words = first_words(thing) if callable(thing) else ""
+    return f"```text\n{shown}\n```\n\n{words}\n\n"
+
+
+def methods(cls: type, prefix: str) -> str:
+    """Return the entries of the public methods and properties that a class defines itself."""
+    text = ""
+    for name, thing in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(thing, property):
+            text += f"- `{prefix}.{name}`: {first_words(thing)}\n"
+        elif inspect.isfunction(thing):
+            thing = behind(thing)
+            text += f"- `{one_line(f'{prefix}.{name}', thing)}`: {first_words(thing)}\n"
+    return text + "\n"
+
+
+def behind(function: Any) -> Any:
+    """Return the function that a `deferred` one imports when it is called."""
+    target = re.fullmatch(r"Call ``([\w.]+):(\w+)``.*", function.__doc__ or "")
+    return getattr(importlib.import_module(target[1]), target[2]) if target else function
+
+
+def one_line(name: str, thing: Any) -> str:
+    """Return a signature without annotations, on one line."""
+    read = inspect.signature(thing)
+    given = list(read.parameters.values())
+    mine = given[0].name in {"self", "graph"} if given else False
+    bare = [one.replace(annotation=one.empty) for one in given[mine:]]
+    return name + str(read.replace(parameters=bare, return_annotation=read.empty))
+
+
+def api_build() -> str:
+    """What a graph is built with."""
+    text = "".join(entry(name, getattr(hypergraph, name)) for name in ("node", "branch", "route"))
+    for name in ("Graph", "InterruptNode", "TypeRouteNode"):
+        text += entry(name, getattr(hypergraph, name))
+        if name == "Graph":
+            text += methods(hypergraph.Graph, "graph")
+    return text + entry("InputSpec", InputSpec)
+
+
+def api_nodes() -> str:
+    """The types of nodes."""
+    names = ("HyperNode", "FunctionNode", "GateNode", "BranchNode", "RouteNode", "GraphNode")
+    lines = "".join(f"- `{name}`: {first_words(getattr(hypergraph, name))}\n" for name in names)
+    return f"{lines}\nEvery node has:\n\n{methods(hypergraph.HyperNode, 'node')}" + (
+        f"A nested graph has besides:\n\n{methods(hypergraph.GraphNode, 'graph_node')}"
+    )
+
+
+def api_run() -> str:
+    """What runs a graph, and what comes back."""
+    text = ""
+    for runner in installed_runners().values():
+        text += entry(runner.__name__, runner)
+        text += "".join(
+            entry(f"{runner.__name__}.{name}", inspect.unwrap(getattr(runner, name)))
+            for name in ("run", "map")
+        )
+    text += entry("options", Options).replace("options(", "**options = (")
+    for name in ("RunResult", "RunStatus", "PauseInfo", "PauseReason"):
+        text += entry(name, getattr(hypergraph, name))
+    text += entry("BaseRunner", hypergraph.BaseRunner) + methods(hypergraph.BaseRunner, "runner")
+    return (
+        text
+        + entry("RunnerCapabilities", RunnerCapabilities)
+        + methods(RunnerCapabilities, "capabilities")
+    )
+
+
+def api_runners() -> str:
+    """The registry of runners."""
+    named = {name: getattr(runners, name) for name in runners.__all__}
+    return "".join(
+        entry(name, thing)
+        for name, thing in named.items()
+        if callable(thing) and thing is not hypergraph.BaseRunner
+    )
+
+
+def api_cache() -> str:
+    """What keeps results."""
+    text = entry("Cache", cache.Cache) + methods(cache.Cache, "cache")
+    for name, cls in (("MemoryCache", cache.MemoryCache), ("DiskCache", disk.DiskCache)):
+        text += entry(name, cls) + methods(cls, "cache")
+    return text + entry("PickleSerializer", serialization.PickleSerializer)
+
+
+def api_events() -> str:
+    """What is told to listeners."""
+    names = [name for name in events.__all__ if name != "dispatcher"]
+    return "".join(entry(name, getattr(events, name)) for name in names)
+
+
+def api_testing() -> str:
+    """The conformance kit."""
+    return "".join(
+        f"- `hypergraph.testing.{name}`: {first_words(getattr(testing, name))}\n"
+        for name in testing.__all__
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "api-build": api_build,
+    "api-cache": api_cache,
+    "api-events": api_events,
+    "api-nodes": api_nodes,
+    "api-run": api_run,
+    "api-runners": api_runners,
+    "api-testing": api_testing,
+    "capabilities": capabilities,
+    "distributions": distributions,
+    "errors": error_table,
+    "features": features,
+    "strategies": strategies,
+}
+
+
+def pages() -> list[Path]:
+    """Return every page that may hold generated parts."""
+    return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def rendered(text: str) -> str:
+    """Return a page with its generated parts made anew. Raises ``KeyError`` for an unknown part."""
+    return BLOCK.sub(
+        lambda found: f"{found['name']} -->\n{PARTS[found['name']]().rstrip()}\n", text
+    )
+
+
+if __name__ == "__main__":
+    for page in pages():
+        old = page.read_text(encoding="utf-8")
+        new = rendered(old)
+        if new != old:
+            page.write_text(new, encoding="utf-8")
+            print(f"wrote {page.relative_to(ROOT)}")
