@@ -39,7 +39,7 @@ coverage: .venv ## which lines and branches the tests reach
 	@$(BIN)/coverage report
 
 bench: .venv ## measure against hand-written Python and the peers
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 fmt: .venv ## format, and fix what can be fixed
 	$(BIN)/ruff format

@@ -73,8 +73,7 @@ def large(directory: Path) -> ModuleType:
         "large",
         [
             "def data(size: int) -> bytes:\n    return bytes(range(250)) * (size // 250)\n",
-            "def array(size: int) -> object:\n    import numpy\n\n"
-            "    return numpy.arange(size // 8, dtype=numpy.int64)\n",
+            "def array(size: int) -> object:\n    import numpy\n    return numpy.arange(size // 8)\n",
             "def length(data: object) -> int:\n    return len(data)\n",
         ],
     )

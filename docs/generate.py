@@ -1,7 +1,8 @@
 """Write into the pages what the code says: tables, signatures, the source of the demo.
 
-Rule of this file: a page holds ``<!-- generated: NAME -->`` and ``<!-- end -->``; whatever stands between
-is replaced by what the function of that name returns. The tests fail when a page is behind the code.
+Rule of this file: a page holds ``<!-- generated: NAME -->`` and ``<!-- end -->``; whatever stands
+between is replaced by what the function of that name in `PARTS` returns. The tests fail when a page
+is behind the code.
 
     python docs/generate.py
 """
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any, get_overloads
 
 import hypergraph
+import hypergraph_runner_sync.driver
 from hypergraph import cache, errors, events, runners, serialization, testing
 from hypergraph.cache import disk
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
+from hypergraph.execution import effects
 from hypergraph.graph.inputs import InputSpec
 from hypergraph.runners.options import Options
 from hypergraph.runners.registry import KNOWN
@@ -104,6 +107,21 @@ def distributions() -> str:
     )
 
 
+def effect_table() -> str:
+    """What a flow asks of a runner."""
+    found = [
+        thing
+        for thing in vars(effects).values()
+        if isinstance(thing, type) and thing.__module__ == effects.__name__
+    ]
+    return table(["Effect", "Meaning"], ([f"`{one.__name__}`", first_words(one)] for one in found))
+
+
+def driver() -> str:
+    """The source of the interpreter of SyncRunner."""
+    return f"```text\n{inspect.getsource(hypergraph_runner_sync.driver.drive)}```\n"
+
+
 def error_classes() -> list[type[Exception]]:
     """Return every exception and warning of hypergraph, in the order of their file."""
     return [
@@ -144,7 +162,8 @@ def parameter(given: inspect.Parameter) -> str:
     if given.annotation is not given.empty:
         text += f": {annotation(given.annotation)}"
     if given.default is not given.empty:
-        default = "..." if repr(given.default).startswith("<") else repr(given.default)
+        written = repr(given.default)
+        default = "..." if written.startswith("<") or given.default is ... else written
         text += f" = {default}" if ":" in text else f"={default}"
     stars = {given.VAR_POSITIONAL: "*", given.VAR_KEYWORD: "**"}.get(given.kind, "")
     return stars + text
@@ -168,6 +187,8 @@ def signature(name: str, thing: Any) -> str:
         if one.kind is one.KEYWORD_ONLY and before not in {one.KEYWORD_ONLY, one.VAR_POSITIONAL}:
             parts.append("*")
         parts.append(parameter(one))
+    if given and given[-1].kind is inspect.Parameter.POSITIONAL_ONLY:
+        parts.append("/")
     end = ")"
     if read.return_annotation is not read.empty and not isinstance(thing, type):
         end += f" -> {annotation(read.return_annotation)}"
@@ -202,8 +223,8 @@ def methods(cls: type, prefix: str) -> str:
         if isinstance(thing, property):
             text += f"- `{prefix}.{name}`: {first_words(thing)}\n"
         elif inspect.isfunction(thing):
-            thing = behind(thing)
-            text += f"- `{one_line(f'{prefix}.{name}', thing)}`: {first_words(thing)}\n"
+            method = behind(thing)
+            text += f"- `{one_line(f'{prefix}.{name}', method)}`: {first_words(method)}\n"
     return text + "\n"
 
 
@@ -236,9 +257,11 @@ def api_nodes() -> str:
     """The types of nodes."""
     names = ("HyperNode", "FunctionNode", "GateNode", "BranchNode", "RouteNode", "GraphNode")
     lines = "".join(f"- `{name}`: {first_words(getattr(hypergraph, name))}\n" for name in names)
-    return f"{lines}\nEvery node has:\n\n{methods(hypergraph.HyperNode, 'node')}" + (
-        f"A nested graph has besides:\n\n{methods(hypergraph.GraphNode, 'graph_node')}"
+    every, nested = (
+        methods(hypergraph.HyperNode, "node"),
+        methods(hypergraph.GraphNode, "graph_node"),
     )
+    return f"{lines}\nEvery node has:\n\n{every}A nested graph has besides:\n\n{nested}"
 
 
 def api_run() -> str:
@@ -303,6 +326,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "api-testing": api_testing,
     "capabilities": capabilities,
     "distributions": distributions,
+    "driver": driver,
+    "effects": effect_table,
     "errors": error_table,
     "features": features,
     "strategies": strategies,

@@ -6,6 +6,7 @@ A state machine runs one action after another, so what is parallel or cached has
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def as_action(step: Callable[[Any], Any]) -> Any:
 def chain_graph(steps: Sequence[Callable[[Any], Any]]) -> Any:
     names = [step.__name__ for step in steps]
     builder = GraphBuilder().with_actions(**{n: as_action(s) for n, s in zip(names, steps)})
-    return builder.with_transitions(*zip(names, names[1:])).build()
+    return builder.with_transitions(*pairwise(names)).build()
 
 
 def chain(directory: Path, size: int, *hooks: Any) -> Call:
@@ -84,9 +85,7 @@ def loop(directory: Path, size: int) -> Call:
 
     more = Condition.lmda(lambda state: again(state["n"], state["stop"]), ["n", "stop"])
     builder = GraphBuilder().with_actions(count=count, done=done)
-    graph = builder.with_transitions(
-        ("count", "count", more), ("count", "done", default)
-    ).build()
+    graph = builder.with_transitions(("count", "count", more), ("count", "done", default)).build()
 
     def run() -> int:
         builder = ApplicationBuilder().with_graph(graph).with_state(n=0, stop=size)

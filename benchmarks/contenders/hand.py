@@ -99,7 +99,7 @@ def nested(directory: Path, size: int) -> Call:
 
     def level(step: Callable[[int], int], inner: Callable[[int], int] | None) -> Any:
         if inner is None:
-            return lambda value: step(value)
+            return step
         return lambda value: inner(step(value))
 
     run = None
@@ -132,7 +132,9 @@ class Store:
         self.connection = sqlite3.connect(directory / "results.db", isolation_level=None)
         self.connection.execute("PRAGMA journal_mode=wal")
         self.connection.execute("PRAGMA synchronous=normal")
-        self.connection.execute("CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, value BLOB)")
+        self.connection.execute(
+            "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, value BLOB)"
+        )
 
     def call(self, function: Callable[[Any], Any], argument: Any) -> Any:
         data = argument if isinstance(argument, bytes) else pickle.dumps(argument)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -115,12 +114,6 @@ def hit_disk(directory: Path, size: int) -> Call:
     return chain(directory, size, disk_runner(directory))
 
 
-def hit_disk_fresh(directory: Path, size: int) -> Call:
-    """The directory is given by the one who asks, and was filled by a process before this one."""
-    shared = Path(os.environ["BENCH_SHARED"])
-    return chain(shared, size, disk_runner(shared))
-
-
 def miss_disk(directory: Path, size: int) -> Call:
     graph, last, runner = chain_graph(directory, size), f"v{size}", disk_runner(directory)
     fresh = count(step=size + 1)
@@ -171,7 +164,6 @@ PREPARE = {
     "nested-map": nested_map,
     "hit-memory": hit_memory,
     "hit-disk": hit_disk,
-    "hit-disk-fresh": hit_disk_fresh,
     "miss-disk": miss_disk,
     "bytes-out": bytes_out,
     "array-out": array_out,

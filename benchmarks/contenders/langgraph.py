@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -30,7 +30,9 @@ def as_node(step: Callable[[Any], Any]) -> Callable[[Value], Value]:
     return lambda state: {"value": step(state["value"])}
 
 
-def chain_graph(steps: Sequence[Callable[[Any], Any]], cache: Any = None, policy: Any = None) -> Any:
+def chain_graph(
+    steps: Sequence[Callable[[Any], Any]], cache: Any = None, policy: Any = None
+) -> Any:
     graph, names = StateGraph(Value), [step.__name__ for step in steps]
     for name, step in zip(names, steps):
         graph.add_node(name, as_node(step), cache_policy=policy)
@@ -127,7 +129,7 @@ def item_graph(directory: Path) -> Any:
     graph.add_node("node_b", lambda state: {"b": make_b(state["a"])})
     graph.add_node("node_c", lambda state: {"c": make_c(state["a"], state["b"])})
     names = [START, "node_a", "node_b", "node_c", END]
-    for before, after in zip(names, names[1:]):
+    for before, after in pairwise(names):
         graph.add_edge(before, after)
     return graph.compile()
 

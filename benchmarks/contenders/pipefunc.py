@@ -18,7 +18,9 @@ sys.setrecursionlimit(100_000)  # it evaluates a chain by recursion
 MAPSPECS = {"a": "x[i] -> a[i]", "b": "a[i] -> b[i]", "c": "a[i], b[i] -> c[i]"}
 
 
-def pipeline_of(steps: Sequence[Callable[..., Any]], cache: str | None = None, **options: Any) -> Pipeline:
+def pipeline_of(
+    steps: Sequence[Callable[..., Any]], cache: str | None = None, **options: Any
+) -> Pipeline:
     made = [PipeFunc(step, output_name=step.__name__, cache=cache is not None) for step in steps]
     return Pipeline(made, cache_type=cache, cache_kwargs=options or None)
 

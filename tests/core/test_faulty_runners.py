@@ -1,4 +1,4 @@
-"""The conformance kit fails runners that are wrong on purpose, by the tests that name their fault."""
+"""The kit fails runners that are wrong on purpose, by the tests that name their fault."""
 
 import pytest
 

@@ -5,8 +5,8 @@ What a fenced block of a page means to the tests is said by its first line:
 - ``python``: run; the blocks of one page share their names, in order.
 - ``python raises=SomeError``: run, and must raise exactly that.
 - ``python notest``: not run; only for what needs something that cannot be there.
-- ``text output``, right after a python block: what that block printed or, after ``raises=``, the message
-  with its notes. ``...`` stands for any text.
+- ``text output``, right after a python block: what that block printed or, after ``raises=``, the
+  message with its notes. ``...`` stands for any text.
 
 In a python block a statement may end in ``# -> something``: its value, or what it prints, is that.
 """

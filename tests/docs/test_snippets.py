@@ -56,7 +56,7 @@ def run_statement(node: ast.stmt, file: str, namespace: dict[str, Any]) -> str |
 def run_block(block: Block, file: str, namespace: dict[str, Any]) -> str:
     """Run a block, hold each ``# ->`` against what its statement gave, and return what was printed.
 
-    Line numbers are those of the page, so that a traceback, and the source of a function, are read there.
+    Line numbers are those of the page: tracebacks and the source of functions are read there.
     """
     lines = block.code.splitlines()
     arrows = {

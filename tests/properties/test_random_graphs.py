@@ -1,17 +1,16 @@
-"""What holds for all graphs: the engine agrees with the reference interpreter, in each of its lanes."""
+"""What holds for all graphs: the engine agrees with the reference interpreter, in each lane."""
 
 from dataclasses import replace
 
 import pytest
-from hypergraph_runner_sync import SyncRunner
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from hypergraph.cache import MISS
 from hypergraph.errors import MissingInputError, UnknownInputError
 from hypergraph.graph import Graph
 from hypergraph.testing import reference
 from hypergraph.testing.strategies import acyclic_cases, cases, looping_cases, value_of
+from hypergraph_runner_sync import SyncRunner
 
 ANY_GRAPH = cases() | looping_cases()
 
@@ -111,7 +110,9 @@ def test_a_map_is_one_run_per_item(case, data):
 @examples(250)
 @given(ANY_GRAPH)
 def test_a_graph_gives_the_same_when_it_is_nested(case):
-    flat = replace(case, inputs={k: v for k, v in case.inputs.items() if k in case.graph.inputs.all})
+    flat = replace(
+        case, inputs={k: v for k, v in case.inputs.items() if k in case.graph.inputs.all}
+    )
     nested = replace(flat, graph=Graph([case.graph.as_node("inner")]))
     for runner in (UNOBSERVED, OBSERVED):
         one, other = flat.observe(runner.run), nested.observe(runner.run)

@@ -1,9 +1,9 @@
 """SyncRunner passes the conformance kit."""
 
 import pytest
-from hypergraph_runner_sync import SyncRunner
 
 from hypergraph.testing import RunnerSuite
+from hypergraph_runner_sync import SyncRunner
 
 
 class TestSyncRunner(RunnerSuite):

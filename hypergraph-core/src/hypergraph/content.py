@@ -247,12 +247,14 @@ _CONTAINERS: dict[type, _Encoder] = {
     ),
     deque: lambda v, walk: _object("deque", [walk.encode(v.maxlen), *walk.each(v)]),
     types.SimpleNamespace: lambda v, walk: _object("SimpleNamespace", [walk.encode(v.__dict__)]),
-    types.GenericAlias: lambda v, walk: _object("alias", walk.each((v.__origin__, v.__args__))),
-    types.UnionType: lambda v, walk: _object("union", sorted(walk.each(v.__args__))),
     types.MethodType: lambda v, walk: _object("method", walk.each((v.__func__, v.__self__))),
     functools.partial: lambda v, walk: _object("partial", walk.each((v.func, v.args, v.keywords))),
     slice: lambda v, walk: _object("slice", walk.each((v.start, v.stop, v.step))),
 }
+_CONTAINERS[types.GenericAlias] = lambda v, walk: _object(
+    "alias", walk.each((v.__origin__, v.__args__))
+)
+_CONTAINERS[type(int | str)] = lambda v, walk: _object("union", sorted(walk.each(v.__args__)))
 
 
 def _encoder(cls: type) -> _Encoder:
@@ -343,3 +345,11 @@ def _numpy(value: Any, walk: _Walk) -> str:
         content = _bytes(value.tobytes())
     name = f"{dtype.str} {dtype.name}" if dtype.names is None else repr(dtype)
     return _object(type_name(type(value)), [_str(name), walk.encode(value.shape), content])
+
+
+def content_or_type(value: object) -> str:
+    """Return the content of a value, or where that is not known, its type."""
+    try:
+        return content_key(value)
+    except UnkeyableError:
+        return type_name(type(value))

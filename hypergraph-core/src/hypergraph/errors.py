@@ -144,7 +144,7 @@ class RunnerError(HypergraphError):
     """A runner could not be found, loaded or registered. ``name``: the runner asked for."""
 
     code = "runner"
-    name: str = ""
+    name: str | None = None  # as ImportError has it, which some of these are
 
 
 class RunnerNotFoundError(RunnerError):

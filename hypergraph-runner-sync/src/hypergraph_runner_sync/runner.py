@@ -16,6 +16,7 @@ from hypergraph.capabilities import RunnerCapabilities
 from hypergraph.events.dispatch import dispatcher
 from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
+from hypergraph.execution.explain import CacheExplanation, explain_plan
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
 from hypergraph.execution.lanes import DEEPEST_LANE, answer_plan, item_runner, run_plan
 from hypergraph.execution.mapping import map_names, map_rows
@@ -146,10 +147,29 @@ class SyncRunner(BaseRunner):
             return results
         return [chosen.narrow(item) if isinstance(item, dict) else item for item in results]
 
+    def explain_cache(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+    ) -> list[CacheExplanation]:
+        """Say for each node of a run whether the cache would answer it, and why.
+
+        Nothing is called. What depends on a result that is not stored is a miss that waits for it.
+        Raises ``InputError`` as the run would.
+        """
+        plan = self._accepted(graph)
+        return explain_plan(
+            plan, chosen_inputs(inputs, values), self.cache, DEFAULTS.max_iterations
+        )
+
     def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
         """Run a nested graph for another runner; events reach the parent's listeners too."""
         plan, parent = self._accepted(graph), context.settings
-        emit = dispatcher((*self.event_processors, *((_Forward(parent.emit),) if parent.emit else ())))
+        emit = dispatcher(
+            (*self.event_processors, *((_Forward(parent.emit),) if parent.emit else ()))
+        )
         chosen = Options(session_id=parent.session_id, max_iterations=parent.limit)
         settings = self._settings(chosen, emit)
         above = context.scope

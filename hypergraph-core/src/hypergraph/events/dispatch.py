@@ -20,7 +20,9 @@ def dispatcher(processors: Sequence[EventProcessor]) -> Emit | None:
     if not processors:
         return None
     reported: set[int] = set()
-    listeners = [_guarded(processor, position, reported) for position, processor in enumerate(processors)]
+    listeners = [
+        _guarded(processor, position, reported) for position, processor in enumerate(processors)
+    ]
     if len(listeners) == 1:
         return listeners[0]
 

@@ -34,7 +34,8 @@ class TypedEventProcessor:
 
     @property
     def _methods(self) -> dict[type, Any]:
-        return self.__dict__.setdefault("_methods_by_type", {})
+        methods: dict[type, Any] = self.__dict__.setdefault("_methods_by_type", {})
+        return methods
 
 
 def _method_name(kind: type) -> str:

@@ -4,9 +4,10 @@ Rule of this file: events are immutable, hold inputs and outputs by reference (n
 made only when somebody listens. They are msgspec structs because one is made in a sixth of a
 microsecond, an eighth of what a frozen dataclass takes.
 
-Every event has ``run_id``; ``span_id`` and ``parent_span_id``, which nest runs and nodes in a tree and are
-unique in this process; and ``time`` in seconds of a monotonic clock (``RunStartEvent.started_at`` ties it to the wall clock).
-Durations are milliseconds of the same clock.
+Every event has ``run_id``; ``span_id`` and ``parent_span_id``, which nest runs and nodes in a tree and
+are unique in this process; and ``time`` in seconds of a monotonic clock, which
+``RunStartEvent.started_at`` ties to the wall clock. Durations are milliseconds of the same
+clock.
 """
 
 from __future__ import annotations

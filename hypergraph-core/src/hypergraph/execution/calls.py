@@ -6,7 +6,7 @@ the rest of the engine sees a function of the node's inputs in order, and a valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set as AbstractSet
 from typing import Any
 
 from hypergraph.errors import OutputCountError
@@ -41,18 +41,20 @@ def unpack(node: CallableNode, value: Any) -> tuple[Any, ...]:
     """Return the values of a node with several outputs. Raises ``OutputCountError``."""
     expected = len(node.outputs)
     if type(value) is not tuple:
-        if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Iterable):
+        if isinstance(value, (str, bytes, Mapping, AbstractSet)) or not isinstance(value, Iterable):
             raise _wrong_count(node, None, f"a {type(value).__name__}")
         value = tuple(value)
-    if len(value) != expected:
-        raise _wrong_count(node, len(value), f"{len(value)} values")
-    return value
+    values: tuple[Any, ...] = value
+    if len(values) != expected:
+        raise _wrong_count(node, len(values), f"{len(values)} values")
+    return values
 
 
 def _wrong_count(node: CallableNode, actual: int | None, returned: str) -> OutputCountError:
     expected = len(node.outputs)
     return OutputCountError(
-        f"Node {node.name!r} has {expected} outputs ({', '.join(node.outputs)}) and returned {returned}.",
+        f"Node {node.name!r} has {expected} outputs ({', '.join(node.outputs)}) and returned "
+        f"{returned}.",
         where=f"node {node.name!r}",
         fix=f"return a tuple of {expected} values, or declare one output_name.",
         expected=expected,

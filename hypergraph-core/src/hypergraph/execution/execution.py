@@ -181,7 +181,8 @@ class Execution:
                     self._due.discard(target)
 
     def _refuse_conflict(self, batch: Sequence[int], results: Sequence[Any]) -> None:
-        tables, writers = self.tables, {}
+        tables = self.tables
+        writers: dict[int, int] = {}
         for node, result in zip(batch, results):
             names = tables.nodes[node].outputs
             for output, name in zip(tables.outputs[node], names):
@@ -219,4 +220,4 @@ def tables_of(schedule: Schedule) -> Tables:
     tables = schedule.__dict__.get("tables")
     if tables is None:
         tables = schedule.__dict__["tables"] = Tables(schedule)
-    return tables  # type: ignore[no-any-return]
+    return tables

@@ -22,7 +22,7 @@ from hypergraph.execution.cached import cached_call
 from hypergraph.execution.calls import positional
 from hypergraph.execution.collect import join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
-from hypergraph.execution.effects import DONE, All, Call, CacheFlush, Flow, Nest, Next
+from hypergraph.execution.effects import DONE, All, CacheFlush, Call, Flow, Nest, Next
 from hypergraph.execution.execution import Execution
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error, place_item
@@ -235,7 +235,7 @@ def _nested(
     """Run a nested graph once or per item; returns its outputs by outer name."""
     try:
         if node.map_params:
-            return (yield from _mapped(settings, scope, graph_name, node, inputs))
+            return (yield from _mapped(settings, scope, node, inputs))
         inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
         outputs = yield nested_run(settings, inner_scope(settings, scope), node, inner)
     except Exception as error:
@@ -244,9 +244,7 @@ def _nested(
     return {o: outputs[name] for o, name in node.inner_outputs.items() if name in outputs}
 
 
-def _mapped(
-    settings: Settings, scope: Scope, graph_name: str | None, node: GraphNode, inputs: Row
-) -> Flow:
+def _mapped(settings: Settings, scope: Scope, node: GraphNode, inputs: Row) -> Flow:
     where = f"nested graph {node.name!r}"
     size, rows = map_rows(node.map_params, inputs, node.map_mode, where)
     shared = {node.inner_inputs[o]: v for o, v in inputs.items() if o not in node.map_params}

@@ -25,21 +25,21 @@ def skipped_nodes(graph: Graph, given: Collection[str]) -> frozenset[int]:
         return NOTHING
     nodes, successors = graph.node_list, graph.wiring.successors
     found = components(range(len(nodes)), successors)
-    component_of = {node: members[0] for members in found for node in members}
     skipped: set[int] = set()
     for members in found:  # successors come first
         if not is_cycle(members, successors):
-            outputs = nodes[members[0]].outputs
-            replaced = [name for name in outputs if name in given]
-            if replaced and len(replaced) < len(outputs):
+            own = nodes[members[0]].outputs
+            replaced = [name for name in own if name in given]
+            if replaced and len(replaced) < len(own):
                 raise _partly_given(graph, members[0], replaced)
             if replaced:
                 skipped.update(members)
                 continue
         after = {t for node in members for t in successors[node]} - set(members)
-        if after and all(component_of[t] in skipped or t in skipped for t in after):
-            if all(graph.wiring.consumers.get(o) for node in members for o in nodes[node].outputs):
-                skipped.update(members)
+        outputs = [name for node in members for name in nodes[node].outputs]
+        served = all(graph.wiring.consumers.get(name) for name in outputs)
+        if after and served and skipped.issuperset(after):
+            skipped.update(members)
     return frozenset(skipped)
 
 

@@ -37,7 +37,7 @@ def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
 
 
 def answer_plan(plan: Plan, inputs: Mapping[str, Any], limit: int, cache: Cache) -> Row | None:
-    """Return the outputs of a run whose every result is in the cache, else ``None``: nothing has run."""
+    """Return the outputs of a run if the cache has every result of it, else ``None``."""
     schedule = plan.schedule(tuple(inputs))
     if not schedule.certain or schedule.plan.graph.nesting.has_runners:
         return None
@@ -53,7 +53,7 @@ def program_of(schedule: Schedule) -> Program:
     program = schedule.__dict__.get("program")
     if program is None:
         program = schedule.__dict__["program"] = Program(schedule, _run_mapped)
-    return program  # type: ignore[no-any-return]
+    return program
 
 
 def run_dynamic(schedule: Schedule, inputs: Mapping[str, Any], limit: int) -> Row:

@@ -13,7 +13,9 @@ from typing import Any
 from hypergraph.errors import InputError, did_you_mean
 
 
-def map_names(map_over: str | Sequence[str], given: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def map_names(
+    map_over: str | Sequence[str], given: Mapping[str, Any], where: str
+) -> tuple[str, ...]:
     """Return the names to iterate, which must be among the given inputs. Raises ``InputError``."""
     names = (map_over,) if isinstance(map_over, str) else tuple(map_over)
     if not names:

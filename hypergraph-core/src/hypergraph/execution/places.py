@@ -12,6 +12,8 @@ from collections.abc import Iterable
 class Place(str):
     """The note: a string that still knows what it is made of, so that an outer graph can extend it."""
 
+    __slots__ = ("inputs", "path")
+
     path: str
     inputs: tuple[str, ...]
 
@@ -30,7 +32,12 @@ class Place(str):
 
 
 def place_error(
-    error: BaseException, graph: str | None, node: str, inputs: Iterable[str], *, outer: bool = False
+    error: BaseException,
+    graph: str | None,
+    node: str,
+    inputs: Iterable[str],
+    *,
+    outer: bool = False,
 ) -> None:
     """Note on an error that it left ``node``; ``outer`` when the node is a nested graph."""
     notes = _places(error)

@@ -7,7 +7,7 @@ names pays nothing for it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -44,7 +44,7 @@ def plan_of(graph: Graph) -> Plan:
     plan = graph._known.get("plan")
     if plan is None:
         plan = graph._known["plan"] = Plan(graph)
-    return plan  # type: ignore[no-any-return]
+    return plan
 
 
 class Schedule:
@@ -67,7 +67,7 @@ class Schedule:
         if graph.wiring.cycles:
             self.order = self._forward_order()
             refuse_unstartable(graph, self.order.cycles.values())
-        self.nested = [n for n in map(plan.nodes.__getitem__, self.active) if _inherits(n)]
+        self.nested = list(_inheriting(plan.nodes[number] for number in self.active))
         self.certain = False  # until `_prepare` has seen the nested graphs
 
     def _forward_order(self) -> ForwardOrder:
@@ -111,9 +111,11 @@ class Schedule:
         )
 
 
-def _inherits(node: HyperNode) -> bool:
-    """Say whether a node is a nested graph that runs once, on the runner of the graph around it."""
-    return isinstance(node, GraphNode) and node.runner is None and not node.map_params
+def _inheriting(nodes: Iterable[HyperNode]) -> Iterator[GraphNode]:
+    """Return the nested graphs that run once, on the runner of the graph around them."""
+    for node in nodes:
+        if isinstance(node, GraphNode) and node.runner is None and not node.map_params:
+            yield node
 
 
 def _prepare(plan: Plan, given: tuple[str, ...]) -> Schedule:

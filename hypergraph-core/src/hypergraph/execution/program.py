@@ -48,7 +48,9 @@ class Program:
         self.graph_name = schedule.plan.graph.name
         self.template: Values = [None]
         self.steps: list[Step] = []
-        self.calls: list[tuple[CallableNode, Callable[[Values], tuple[Any, ...]], tuple[int, ...]]] = []
+        self.calls: list[
+            tuple[CallableNode, Callable[[Values], tuple[Any, ...]], tuple[int, ...]]
+        ] = []
         self.answerable = True  # until something is not a cached call
         self._nested = nested
         env = {name: self._slot(None) for name in schedule.given}
@@ -158,9 +160,7 @@ class Program:
         return _Frame(map(schedule.plan.nodes.__getitem__, numbers), env, path, node)
 
     def _write_call(self, node: CallableNode, env: dict[str, int], path: str) -> None:
-        ins = [
-            env[name] if name in env else self._slot(node.default(name)) for name in node.inputs
-        ]
+        ins = [env[name] if name in env else self._slot(node.default(name)) for name in node.inputs]
         outs = [self._slot(None) for _ in node.outputs]
         env.update(zip(node.outputs, outs))
         place = (path + node.name, node.inputs)
@@ -203,7 +203,9 @@ def reader(slots: Iterable[int]) -> Callable[[Values], tuple[Any, ...]]:
     return itemgetter(*slots)
 
 
-def _mover(node: CallableNode, function: Callable[..., Any], ins: list[int], outs: list[int]) -> Move:
+def _mover(
+    node: CallableNode, function: Callable[..., Any], ins: list[int], outs: list[int]
+) -> Move:
     """Return a function that takes a node's inputs from the values and puts its outputs there."""
     read = reader(ins)
     if len(outs) == 1:

@@ -41,7 +41,7 @@ class Tables:
     def __init__(self, schedule: Schedule) -> None:
         plan = schedule.plan
         self.schedule = schedule
-        self.nodes = plan.nodes
+        self.nodes: tuple[Any, ...] = plan.nodes  # of the kinds in `kinds`
         self.template: Values = [MISSING]
         self.slots = {name: self._slot(MISSING) for name in plan.graph.wiring.consumers}
         for name in plan.graph.wiring.producers:
@@ -248,5 +248,5 @@ def _inputs_reader(ports: tuple[tuple[str, int, int], ...]) -> Callable[[Values]
     return read
 
 
-def _carried_out_elsewhere(values: Values) -> Any:
+def _carried_out_elsewhere(_: Values) -> Any:
     raise AssertionError("nested graphs and interrupts are carried out by the flows and lanes")

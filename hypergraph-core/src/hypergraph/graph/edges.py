@@ -48,9 +48,7 @@ def wire(nodes: Sequence[HyperNode], where: str) -> Wiring:
             )
         index[node.name] = number
         for output in node.outputs:
-            producers[output] = (
-                (*producers[output], number) if output in producers else (number,)
-            )
+            producers[output] = (*producers[output], number) if output in producers else (number,)
     consumers: dict[str, Sequence[int]] = {}
     successors: list[Sequence[int]] = [()] * len(nodes)
     gates: dict[int, tuple[int, ...]] = {}

@@ -20,6 +20,7 @@ from hypergraph.graph.features import Nesting, graph_features, nesting_of
 from hypergraph.graph.graph_node import GraphNode
 from hypergraph.graph.inputs import InputSpec, input_spec
 from hypergraph.nodes import HyperNode
+from hypergraph.nodes.base import check_name
 
 _put = object.__setattr__
 _check_types = deferred("hypergraph.graph.typecheck:check_types")
@@ -68,7 +69,7 @@ class Graph:
     ) -> None:
         where = f"graph {name!r}" if name else "graph"
         if name is not None:
-            validate.check_name(name, "graph name", where)
+            check_name(name, "graph name", where)
         points = (entrypoint,) if isinstance(entrypoint, str) else tuple(entrypoint or ())
         _put(self, "name", name)
         _put(self, "node_list", validate.check_nodes(nodes, where))
@@ -82,7 +83,7 @@ class Graph:
         _put(
             self,
             "entry_numbers",
-            validate.check_entrypoints(points, self.node_list, self.wiring, where),
+            validate.check_entrypoints(points, self.wiring, where),
         )
         if edges is not None:
             validate.check_edges(edges, self.data_edges, self.wiring, where)
@@ -90,7 +91,9 @@ class Graph:
             _check_types(self)
 
     def __setattr__(self, key: str, value: Any) -> None:
-        raise AttributeError("A Graph is immutable; bind(), select() and as_node() return changed copies.")
+        raise AttributeError(
+            "A Graph is immutable; bind(), select() and as_node() return changed copies."
+        )
 
     __delattr__ = __setattr__  # type: ignore[assignment]
 
@@ -208,7 +211,8 @@ class Graph:
         for name in given:
             if name not in self.wiring.consumers:
                 raise GraphConfigError(
-                    f"bind() names an unknown input {name!r}.{did_you_mean(name, self.wiring.consumers)}",
+                    f"bind() names an unknown input {name!r}."
+                    f"{did_you_mean(name, self.wiring.consumers)}",
                     where=self.where,
                     fix=f"bind one of its inputs: {', '.join(self.inputs.all) or '(none)'}.",
                 )

@@ -71,7 +71,7 @@ class GraphNode(HyperNode):
         _put(self, "map_params", ())
         _put(self, "map_mode", "zip")
         _put(self, "runner", self._resolved(runner))
-        graph.features, graph.nesting  # noqa: B018  worked out level by level, never recursively
+        _ = graph.features, graph.nesting  # worked out level by level, so never recursively
 
     def _resolved(self, runner: Any) -> Any:
         """Return the runner instance that ``runner`` names, once it supports the graph."""
@@ -110,12 +110,15 @@ class GraphNode(HyperNode):
         where = f"nested graph {self.name!r}"
         if not names:
             raise GraphConfigError(
-                "map_over() needs the name of an input.", where=where, fix='write .map_over("items").'
+                "map_over() needs the name of an input.",
+                where=where,
+                fix='write .map_over("items").',
             )
         for name in names:
             if name not in self.inputs:
                 raise GraphConfigError(
-                    f"map_over() names an unknown input {name!r}.{self._hint('input', name, self.inputs)}",
+                    f"map_over() names an unknown input {name!r}."
+                    f"{self._hint('input', name, self.inputs)}",
                     where=where,
                     fix=f"name one of its inputs: {', '.join(self.inputs) or '(none)'}.",
                 )

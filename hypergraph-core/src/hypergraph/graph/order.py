@@ -131,7 +131,9 @@ def forward_order(
                 order.successors[source].discard(cycle.entry)
                 order.back.add((source, cycle.entry))
         if len(members) > 1:
-            levels += [(inner_members, True) for inner_members in components(members, order.successors)]
+            levels += [
+                (inner_members, True) for inner_members in components(members, order.successors)
+            ]
     return order
 
 

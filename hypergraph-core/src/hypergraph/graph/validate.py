@@ -14,7 +14,6 @@ from typing import Any
 from hypergraph.errors import GraphConfigError, did_you_mean
 from hypergraph.graph.edges import Wiring
 from hypergraph.nodes import END, GateNode, HyperNode
-from hypergraph.nodes.base import check_name
 
 Nodes = Sequence[HyperNode]
 
@@ -75,7 +74,9 @@ def _exclusive(first: int, second: int, nodes: Nodes, wiring: Wiring) -> bool:
         if not isinstance(gate, GateNode):
             continue
         targets = [wiring.index[str(target)] for target in gate.targets if target is not END]
-        sides = [_only_through(target, wiring.index[gate.name], nodes, wiring) for target in targets]
+        sides = [
+            _only_through(target, wiring.index[gate.name], nodes, wiring) for target in targets
+        ]
         for one, other in combinations(sides, 2):
             if (first in one and second in other) or (first in other and second in one):
                 return True
@@ -127,9 +128,7 @@ def _check_way_out(members: frozenset[int], nodes: Nodes, wiring: Wiring, where:
         )
 
 
-def check_entrypoints(
-    entrypoints: tuple[str, ...], nodes: Nodes, wiring: Wiring, where: str
-) -> tuple[int, ...]:
+def check_entrypoints(entrypoints: tuple[str, ...], wiring: Wiring, where: str) -> tuple[int, ...]:
     """Return the entrypoints as node numbers, refusing unknown ones and those outside every cycle."""
     for name in entrypoints:
         if name not in wiring.index:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from hypergraph.errors import GraphConfigError, did_you_mean
 
@@ -86,28 +86,28 @@ class HyperNode:
 
     # -- renames -----------------------------------------------------------------------------
 
-    def with_name(self: N, name: str) -> N:
+    def with_name(self, name: str) -> Self:
         """Return the node under another name."""
         check_name(name, "node name", f"node {self.name!r}")
         return self._copy(
             name=name, rename_history=(*self.rename_history, Rename("name", self.name, name))
         )
 
-    def with_inputs(self: N, renames: Mapping[str, str] | None = None, /, **more: str) -> N:
+    def with_inputs(self, renames: Mapping[str, str] | None = None, /, **more: str) -> Self:
         """Return the node with inputs renamed: ``node.with_inputs(old="new")``.
 
         Raises ``GraphConfigError`` for an input the node does not have and for two inputs of one name.
         """
         return self._renamed("input", {**(renames or {}), **more})
 
-    def with_outputs(self: N, renames: Mapping[str, str] | None = None, /, **more: str) -> N:
+    def with_outputs(self, renames: Mapping[str, str] | None = None, /, **more: str) -> Self:
         """Return the node with outputs renamed: ``node.with_outputs(old="new")``.
 
         Raises ``GraphConfigError`` for an output the node does not have and for two of one name.
         """
         return self._renamed("output", {**(renames or {}), **more})
 
-    def _renamed(self: N, kind: str, renames: dict[str, str]) -> N:
+    def _renamed(self, kind: str, renames: dict[str, str]) -> Self:
         names = self.inputs if kind == "input" else self.outputs
         where = f"node {self.name!r}"
         for old, new in renames.items():
@@ -124,12 +124,12 @@ class HyperNode:
         return self._with_ports(kind, renames, changed, (*self.rename_history, *history))
 
     def _with_ports(
-        self: N,
+        self,
         kind: str,
         renames: dict[str, str],
         changed: tuple[str, ...],
         history: tuple[Rename, ...],
-    ) -> N:
+    ) -> Self:
         """Return the copy; node types that keep more per port translate it here."""
         if kind == "input":
             return self._copy(inputs=changed, rename_history=history)
@@ -142,7 +142,7 @@ class HyperNode:
                 return f" It was renamed to {rename.new!r}."
         return did_you_mean(old, names)
 
-    def _copy(self: N, **changes: Any) -> N:
+    def _copy(self, **changes: Any) -> Self:
         new = object.__new__(type(self))
         for cls in type(self).__mro__:
             for slot in getattr(cls, "__slots__", ()):
@@ -152,7 +152,7 @@ class HyperNode:
             _put(new, key, value)
         return new
 
-    def __copy__(self: N) -> N:
+    def __copy__(self) -> Self:
         return self
 
     def __getstate__(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import sys
 import threading
 import types
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,6 @@ from hypergraph.errors import UnkeyableError
 from hypergraph.nodes import source
 
 _MISSING = object()
-_OWN = "hypergraph"
-_OWN_DECORATORS = frozenset({"node", "branch", "route"})
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _IMMUTABLE = frozenset(SCALARS) - {bytearray}
 
@@ -76,7 +75,7 @@ class KnownDefinition:
 
     def current(self) -> bool:
         """Return whether nothing that it was computed from has changed."""
-        # Plain loops: this runs once per cached call, and a generator costs more than what it checks.
+        # Plain loops: it runs once per cached call, and a generator costs more than its checks.
         for ref, code, some, more in self.functions:
             func = ref()
             if (
@@ -149,16 +148,14 @@ class _Search:
         bound = (weakref.ref(func), code, func.__defaults__, func.__kwdefaults__)
         self._known.functions.append(bound)  # weakly: it would keep itself alive
         cells = dict(zip(code.co_freevars, func.__closure__ or (), strict=False))
-        node = source.function(code, names)
-        if node is None:
+        said = source.function(code, names, functools.partial(source.is_own_decorator, names=names))
+        if said is None:
             parts = [content_key(source.code_content(code))]
             parts += self._plain_references(code, names)
         else:
-            ours = functools.partial(_is_own_decorator, names=names)
             local = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-            found = {chain for chain in source.chains(node, ours) if chain[0] not in local}
-            parts = [source.text(node, ours), *self._references(found, names)]
-            parts += self._imports(node, names)
+            found = {chain for chain in said.chains if chain[0] not in local}
+            parts = [said.text, *self._references(found, names), *self._imports(said, names)]
         for name, cell in sorted(cells.items()):
             value = _content(cell)
             if value is not self._items[0]:
@@ -171,11 +168,11 @@ class _Search:
     def _class(self, cls: type) -> str:
         names = getattr(sys.modules.get(cls.__module__), "__dict__", {})
         file = source.module(names["__file__"], names) if names.get("__file__") else None
-        nodes = file.classes.get(cls.__qualname__, []) if file is not None else []
+        texts = [file.read(node) for node in file.classes.get(cls.__qualname__, ())] if file else []
         parts = [cls.__qualname__, *(self._reference(base) for base in cls.__bases__)]
-        for node in nodes:
-            parts += [source.text(node), *self._references(source.chains(node), names)]
-        if not nodes or "<locals>" in cls.__qualname__:
+        for said in texts:
+            parts += [said.text, *self._references(said.chains, names)]
+        if not texts or "<locals>" in cls.__qualname__:
             for name, member in sorted(cls.__dict__.items()):
                 for func in _functions(member):
                     parts.append(f"{name}:{self._reference(func)}")
@@ -189,7 +186,7 @@ class _Search:
 
     # --- what an item refers to --------------------------------------------------------------
 
-    def _references(self, found: set[source.Chain], names: dict[str, Any]) -> list[str]:
+    def _references(self, found: Iterable[source.Chain], names: dict[str, Any]) -> list[str]:
         parts = []
         for chain in sorted(found):
             value, home, last = self._resolve(chain, names)
@@ -224,10 +221,10 @@ class _Search:
             self._known.names.append((names, last, names.get(name, _MISSING)))
         return value, names, last
 
-    def _imports(self, node: source.Function, names: dict[str, Any]) -> list[str]:
+    def _imports(self, said: source.Text, names: dict[str, Any]) -> list[str]:
         """Refer to what the function itself imports from its package when it runs."""
         parts = []
-        for name, level, attribute in source.imports(node):
+        for name, level, attribute in said.imports:
             value = self._imported("." * level + name, attribute, names.get("__package__"))
             if value is not _MISSING:
                 parts.append(f"{name}.{attribute}->{self._reference(value)}")
@@ -244,7 +241,7 @@ class _Search:
             found = getattr(value, attribute, _MISSING)
             if found is _MISSING:
                 found = importlib.import_module(f"{full}.{attribute}")
-        except Exception:  # noqa: BLE001 - the call would fail as well; the text says the rest
+        except Exception:
             return _MISSING
         return found
 
@@ -358,19 +355,6 @@ def _immutable(value: object) -> bool:
     if type(value) in (tuple, frozenset):
         return all(map(_immutable, value))  # type: ignore[call-overload]
     return type(value) in _IMMUTABLE
-
-
-def _is_own_decorator(line: Any, names: dict[str, Any]) -> bool:
-    """Whether the decorator is hypergraph's: what it says is in the node, not in the function."""
-    chain = source.chain(getattr(line, "func", line))
-    if chain is None:
-        return False
-    value = names.get(chain[0], _MISSING)
-    for name in chain[1:]:
-        value = getattr(value, name, _MISSING)
-    if value is _MISSING:
-        return chain[-1] in _OWN_DECORATORS
-    return str(getattr(value, "__module__", "")).partition(".")[0] == _OWN
 
 
 # --- functions and classes as values -------------------------------------------------------------

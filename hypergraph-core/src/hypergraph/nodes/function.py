@@ -9,12 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 from hypergraph._deferred import deferred
 from hypergraph.errors import GraphConfigError, HypergraphWarning
 from hypergraph.nodes.base import HyperNode, Rename, check_name, refuse_twice
-
 from hypergraph.nodes.signature import describe, read_signature, returns_a_value
 
 if TYPE_CHECKING:  # reading definitions needs ast and inspect, which building a graph does not
@@ -119,12 +118,12 @@ class CallableNode(HyperNode):
         return self.defaults[name]
 
     def _with_ports(
-        self: C,
+        self,
         kind: str,
         renames: dict[str, str],
         changed: tuple[str, ...],
         history: tuple[Rename, ...],
-    ) -> C:
+    ) -> Self:
         if kind == "output":
             return self._copy(outputs=changed, rename_history=history)
         defaults = {renames.get(name, name): value for name, value in self.defaults.items()}
@@ -140,7 +139,7 @@ class FunctionNode(CallableNode, Generic[P, R]):
         self,
         func: Callable[P, R],
         *,
-        output_name: str | tuple[str, ...] | None | _FunctionName = _FUNCTION_NAME,
+        output_name: str | tuple[str, ...] | _FunctionName | None = _FUNCTION_NAME,
         name: str | None = None,
         rename_inputs: Mapping[str, str] | None = None,
         cache: bool | None = None,
@@ -238,7 +237,11 @@ def node(
 
     if func is None:
         return partial(
-            FunctionNode, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
+            FunctionNode,
+            output_name=output_name,
+            name=name,
+            rename_inputs=rename_inputs,
+            cache=cache,
         )
     return FunctionNode(
         func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, final
 
 from hypergraph.errors import GraphConfigError, RouteError, did_you_mean
-from hypergraph.nodes.base import HyperNode, check_name
+from hypergraph.nodes.base import check_name
 from hypergraph.nodes.function import CallableNode
 from hypergraph.nodes.signature import describe
 
@@ -79,7 +79,9 @@ class GateNode(CallableNode):
                 check_name(target, "target", where)
         if self.is_generator:
             raise GraphConfigError(
-                f"Gate {self.name!r} is a generator.", where=where, fix="return the decision instead."
+                f"Gate {self.name!r} is a generator.",
+                where=where,
+                fix="return the decision instead.",
             )
         _put(self, "targets", tuple(dict.fromkeys(targets)))
         if rename_inputs:
@@ -316,5 +318,3 @@ def route(
         )
 
     return wrap
-
-

@@ -51,7 +51,9 @@ def _from_code(func: FunctionType) -> Signature:
     only = code.co_kwonlyargcount
     params = code.co_varnames[: positional + only]
     values = func.__defaults__
-    defaults = dict(zip(params[positional - len(values) : positional], values)) if values else _EMPTY
+    defaults = (
+        dict(zip(params[positional - len(values) : positional], values)) if values else _EMPTY
+    )
     if func.__kwdefaults__:
         defaults = {**defaults, **func.__kwdefaults__}
     return Signature(
@@ -104,7 +106,7 @@ def _from_inspect(func: Callable[..., Any]) -> Signature:
 def _kind(func: Callable[..., Any]) -> tuple[bool, bool]:
     """Say whether calling ``func`` gives an awaitable, and whether it gives a generator."""
     inner = inspect.unwrap(func)
-    for candidate in (func, getattr(func, "__call__", None), inner):
+    for candidate in (func, getattr(type(func), "__call__", None), inner):  # noqa: B004
         if inspect.isasyncgenfunction(candidate):
             return True, True
         if inspect.iscoroutinefunction(candidate):
@@ -133,9 +135,8 @@ def returns_a_value(func: Callable[..., Any]) -> bool:
     for instruction in dis.get_instructions(code):
         if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
             return True
-        if instruction.opname == "RETURN_VALUE" and previous is not None:
-            if not (previous.opname == "LOAD_CONST" and previous.argval is None):
-                return True
+        if instruction.opname == "RETURN_VALUE" and previous not in (None, ("LOAD_CONST", None)):
+            return True
         if instruction.opname not in _PASSED_OVER:
-            previous = instruction
+            previous = (instruction.opname, instruction.argval)
     return False

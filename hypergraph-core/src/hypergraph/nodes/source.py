@@ -13,12 +13,26 @@ import types
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Chain: TypeAlias = tuple[str, ...]  # ("module", "attribute", ...): a name and what is read from it
 
+_OWN_DECORATORS = frozenset({"node", "branch", "route"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What a definition says: its text, the names it reads, and what it imports itself.
+
+    ``imports``: ``(module, level, name)``; a module that is imported as such has no ``name``.
+    """
+
+    text: str
+    chains: frozenset[Chain]
+    imports: tuple[tuple[str, int, str | None], ...]
 
 
 class Module:
@@ -31,7 +45,18 @@ class Module:
         self.functions: defaultdict[int, list[Function]] = defaultdict(list)
         self.classes: defaultdict[str, list[ast.ClassDef]] = defaultdict(list)
         self.assignments: defaultdict[str, list[ast.stmt]] = defaultdict(list)
+        self._texts: dict[ast.AST, Text] = {}
         self._index()
+
+    def read(self, node: ast.AST, ours: Callable[[ast.expr], bool] = lambda _: False) -> Text:
+        """Return what one of its nodes says, without the decorators that are ``ours``."""
+        if node not in self._texts:
+            self._texts[node] = Text(
+                text=text(node, ours),
+                chains=frozenset(_chains(node, ours)),
+                imports=tuple(_imports(node)),
+            )
+        return self._texts[node]
 
     def _index(self) -> None:
         todo: list[tuple[ast.AST, str, bool]] = [(self.tree, "", True)]
@@ -74,8 +99,13 @@ def module(filename: str, namespace: dict[str, Any]) -> Module | None:
     return _modules[filename]
 
 
-def function(code: types.CodeType, namespace: dict[str, Any]) -> Function | None:
-    """Return the definition that compiles to this code, or ``None`` if its text is not known."""
+def function(
+    code: types.CodeType, namespace: dict[str, Any], ours: Callable[[ast.expr], bool]
+) -> Text | None:
+    """Return what the definition says that compiles to this code, or ``None`` if it is not known.
+
+    Decorators that are ``ours`` are left out.
+    """
     source = module(code.co_filename, namespace)
     if source is None or code not in source.codes:
         return None
@@ -93,7 +123,7 @@ def function(code: types.CodeType, namespace: dict[str, Any]) -> Function | None
         ]
         found = [node for node in found if places and _holds(node, places)]
         found.sort(key=lambda node: len(ast.unparse(node)))
-    return found[0] if found else None
+    return source.read(found[0], ours) if found else None
 
 
 def text(node: ast.AST, ours: Callable[[ast.expr], bool] = lambda _: False) -> str:
@@ -108,7 +138,7 @@ def text(node: ast.AST, ours: Callable[[ast.expr], bool] = lambda _: False) -> s
         node.decorator_list = kept
 
 
-def chains(node: ast.AST, ours: Callable[[ast.expr], bool] = lambda _: False) -> set[Chain]:
+def _chains(node: ast.AST, ours: Callable[[ast.expr], bool]) -> set[Chain]:
     """Return every name that is read, each with the attributes read from it at once."""
     found: set[Chain] = set()
     todo: list[ast.AST] = [node]
@@ -134,8 +164,20 @@ def chain(node: ast.AST) -> Chain | None:
     return (node.id, *reversed(names))
 
 
-def imports(node: ast.AST) -> Iterator[tuple[str, int, str | None]]:
-    """Yield ``(module, level, name)`` for every import inside; a module has no ``name``."""
+def is_own_decorator(line: Any, names: dict[str, Any]) -> bool:
+    """Whether the decorator is hypergraph's: what it says is in the node, not in the function."""
+    path = chain(getattr(line, "func", line))
+    if path is None:
+        return False
+    value = names.get(path[0])
+    for name in path[1:]:
+        value = getattr(value, name, None)
+    if value is None:
+        return path[-1] in _OWN_DECORATORS
+    return str(getattr(value, "__module__", "")).partition(".")[0] == "hypergraph"
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[str, int, str | None]]:
     for item in ast.walk(node):
         if isinstance(item, ast.Import):
             yield from ((alias.name, 0, None) for alias in item.names)

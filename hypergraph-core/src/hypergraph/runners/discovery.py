@@ -71,7 +71,7 @@ def _offers() -> Iterator[Offer]:
             found = next(iter(distributions(name=name, path=path)), candidate)
             points = found.entry_points.select(group=GROUP)
             yield from [Offer(name, found.version, point) for point in points]
-        except Exception:  # noqa: BLE001, S112 - whatever is wrong with it is its own affair
+        except Exception:  # noqa: S112 - whatever is wrong with it is its own affair
             continue
 
 

@@ -56,7 +56,7 @@ class _Outcome:
         self.error = None
         try:
             self.result = call()
-        except BaseException as error:  # noqa: BLE001 - `unwrap` raises it where it belongs
+        except BaseException as error:
             self.error = error
 
     def unwrap(self) -> RunResult:

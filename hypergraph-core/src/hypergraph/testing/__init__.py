@@ -5,7 +5,13 @@ unless it is used: `RunnerSuite` needs pytest, ``strategies`` needs hypothesis, 
 neither.
 """
 
+from typing import TYPE_CHECKING
+
 from hypergraph._deferred import lazy_module
+
+if TYPE_CHECKING:
+    from hypergraph.testing.reference_runner import ReferenceRunner
+    from hypergraph.testing.suite import RunnerSuite
 
 __all__ = ["ReferenceRunner", "RunnerSuite"]
 

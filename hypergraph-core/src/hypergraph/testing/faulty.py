@@ -1,7 +1,7 @@
 """Runners that are wrong on purpose, each in one way that a runner's author could get wrong.
 
-Rule of this file: one replaced rule per runner. The kit must fail each of them by the tests that name
-the rule, or it tests nothing.
+Rule of this file: one replaced rule per runner. The kit must fail each of them by the tests that
+name the rule, or it tests nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypergraph.testing.reference_runner import ObservedInterpreter, ReferenceRu
 
 class _RunsWhateverIsDue(ObservedInterpreter):
     def generation(self) -> list[str]:
-        """Ignore the forward order: every due node runs, however much of its input is yet to come."""
+        """Ignore the forward order: every due node runs, whatever is still to come before it."""
         return [name for name in self.shape.order if self.is_due(name)]
 
 

@@ -61,7 +61,7 @@ class Case:
         try:
             result = run(self.graph, dict(self.inputs), **self.options, **more)
             outcome = Outcome(result=describe_value(getattr(result, "outputs", result)))
-        except Exception as error:  # noqa: BLE001  errors are compared like results
+        except Exception as error:
             raised = self.record.raised
             own = bool(raised) and error is raised[-1]
             details = {name: getattr(error, name) for name in _DETAILS if hasattr(error, name)}
@@ -78,7 +78,7 @@ class Case:
         ]
         return "\n" + "\n".join(lines) + "\n"
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self))  # what hypothesis prints for a failing example
 
 

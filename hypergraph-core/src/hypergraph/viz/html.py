@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,9 @@ def repr_html(graph: Graph) -> str:
     return "\n".join(
         [
             f'<div class="hypergraph"><style>{_STYLE}</style>',
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}" role="img" '
-            f'aria-label="{title}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"',
+            f'viewBox="{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}"',
+            f'role="img" aria-label="{title}">',
             *_drawing(drawing, 0, 0),
             "</svg>",
             f"<details><summary>Summary</summary><pre>{escape(describe(graph))}</pre></details>",
@@ -153,7 +154,7 @@ def _line(line: Line, x: float, y: float) -> str:
         path += "".join(f" L{px:.1f},{py:.1f}" for px, py in points[1:])
         tip = [(0, 0), (7, -4), (7, 4)]
     else:
-        for (ax, ay), (bx, by) in zip(points, points[1:]):
+        for (ax, ay), (bx, by) in pairwise(points):
             middle = (ay + by) / 2
             path += f" C{ax:.1f},{middle:.1f} {bx:.1f},{middle:.1f} {bx:.1f},{by:.1f}"
         tip = [(0, 0), (-4, -7), (4, -7)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypergraph.graph.order import acyclic_order
 from hypergraph.viz.model import EdgeView, GraphView, NodeView
@@ -80,7 +81,8 @@ def layout(graph: GraphView, top: bool = True) -> Drawing:
         if port.consumers:
             note = "" if port.state == "required" else port.state
             edges += [
-                EdgeView(source=len(items), target=consumer, labels=()) for consumer in port.consumers
+                EdgeView(source=len(items), target=consumer, labels=())
+                for consumer in port.consumers
             ]
             items.append(_text_item("input", port.name, note))
     return _placed(items, edges)
@@ -106,7 +108,7 @@ def _item(node: NodeView) -> _Item:
 
 
 def _note(node: NodeView) -> str:
-    words = [f"for each {', '.join(node.maps)}"] if node.maps else []
+    words = [f"maps over {', '.join(node.maps)}"] if node.maps else []
     words += ["loop starts here"] if node.entry else []
     return ", ".join([*words, *node.traits])
 
@@ -142,7 +144,7 @@ def _placed(items: Sequence[_Item], edges: Sequence[EdgeView]) -> Drawing:
         layer += [depth[source] + 1 + step for step in range(len(lanes))]
         widths += [LANE] * len(lanes)
         chains[source, target] = [source, *lanes, target]
-    rows = _rows(layer, [pair for chain in chains.values() for pair in zip(chain, chain[1:])])
+    rows = _rows(layer, [pair for chain in chains.values() for pair in pairwise(chain)])
     total = max((_row_width(row, widths) for row in rows), default=0.0)
     left, upper, lower = [0.0] * len(layer), [0.0] * len(layer), [0.0] * len(layer)
     y = 0.0

@@ -132,7 +132,10 @@ def view(graph: Graph, room: int = ROOM, depth: int = DEPTH) -> GraphView:
         ),
         inputs=_inputs(graph, len(shown), entries),
         outputs=graph.outputs,
-        edges=(*_data_edges(graph, len(shown), order, entries), *_control_edges(graph, len(shown), order)),
+        edges=(
+            *_data_edges(graph, len(shown), order, entries),
+            *_control_edges(graph, len(shown), order),
+        ),
         needs=tuple(
             (feature.replace("_", " "), path)
             for feature in ("cycles", "gates", "interrupts", "async_nodes")
@@ -152,13 +155,9 @@ def _order(graph: Graph) -> ForwardOrder:
 
 
 def _entries(graph: Graph, order: ForwardOrder | None) -> frozenset[int]:
-    """Return where loops start; a node of a larger loop that only feeds itself is no loop to a reader."""
+    """Return where the loops of the graph start; of loops within loops, only the outer ones."""
     cycles = order.cycles.values() if order else ()
-    return frozenset(
-        cycle.entry
-        for cycle in cycles
-        if len(cycle.members) > 1 or cycle.members in graph.wiring.cycles
-    )
+    return frozenset(cycle.entry for cycle in cycles if cycle.members in graph.wiring.cycles)
 
 
 def _node(node: HyperNode, entry: bool, room: int, depth: int) -> NodeView:
@@ -207,7 +206,8 @@ def _choices(gate: GateNode) -> tuple[Choice, ...]:
         fallback = gate.fallback if isinstance(gate, RouteNode) else None
         pairs = [("otherwise" if t == fallback else "", t) for t in gate.targets]
     return tuple(
-        Choice(label=label, target=None if target is END else str(target)) for label, target in pairs
+        Choice(label=label, target=None if target is END else str(target))
+        for label, target in pairs
     )
 
 

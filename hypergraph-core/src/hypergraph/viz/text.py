@@ -65,7 +65,7 @@ def notes(node: NodeView) -> list[str]:
     said = []
     if node.maps:
         together = " x " if node.map_mode == "product" else ", "
-        said.append(f"for each {together.join(node.maps)}")
+        said.append(f"maps over {together.join(node.maps)}")
     if node.entry:
         said.append("loop starts here")
     return [*said, *node.traits]

@@ -60,7 +60,7 @@ class SuiteBase:
             if error.feature != missing.name:
                 pytest.fail(f"{capability}, and refused the graph for its {error.feature!r}.")
             pytest.skip(f"{capability}; it refuses such a graph, as it should")
-        except Exception as error:  # noqa: BLE001  whatever it is, it is not a refusal
+        except Exception as error:
             pytest.fail(
                 f"{capability}, so it must refuse a graph with {missing.words} by "
                 f"IncompatibleRunnerError, before anything runs. It raised {type(error).__name__}: "

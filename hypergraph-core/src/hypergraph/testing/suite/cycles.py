@@ -134,6 +134,36 @@ def summarize(draft: str) -> str:
     return f"<{draft}>"
 
 
+@node(output_name="outer")
+def outer_entry(late: int) -> int:
+    return late
+
+
+@node(output_name="late")
+def outer_end(tried: int) -> int:
+    return tried
+
+
+@node(output_name="tried")
+def inner_entry(outer: int, result: int) -> int:
+    return result + 1
+
+
+@branch(when_true="inner_work", when_false=END)
+def try_again(tried: int) -> bool:
+    return tried < 3
+
+
+@node(output_name="worked")
+def inner_work(tried: int) -> int:
+    return tried
+
+
+@node(output_name="result")
+def inner_end(worked: int, outer: int) -> int:
+    return worked
+
+
 ALL_ORDERS = pytest.mark.parametrize("order", [0, 1, 2, 3, 4, 5], ids="declared in order {}".format)
 
 
@@ -204,6 +234,24 @@ class CycleRules(SuiteBase):
         outputs = self.run_graph(runner, graph, {"outer_count": 0})
         assert outputs["inner_count"] == 2
         assert outputs["rounds"].endswith("2")
+
+    def test_a_loop_through_a_gate_goes_round_inside_one_that_data_alone_closes(
+        self, runner: BaseRunner
+    ) -> None:
+        nodes: list[HyperNode] = [
+            outer_entry,
+            inner_entry,
+            try_again,
+            inner_work,
+            inner_end,
+            outer_end,
+        ]
+        graph = Graph(nodes, entrypoint="outer_entry")
+        outputs = self.run_graph(runner, graph, {"late": 0, "result": 0})
+        assert (outputs["tried"], outputs["result"], outputs["late"]) == (3, 2, 3), (
+            "an edge back to the entry of the inner loop makes it due, as every way round inside "
+            "that loop passes the gated node; the way round outside it does not count"
+        )
 
     # -- where a loop starts -----------------------------------------------------------------
 

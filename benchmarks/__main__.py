@@ -1,0 +1,112 @@
+"""``python -m benchmarks``: measure, and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import measure
+from benchmarks.cases import CASES, Case
+from benchmarks.environments import OURS, PEERS, python_of
+from benchmarks.process import Process, processes
+from benchmarks.report import Row, as_text, machine, write_json
+
+IMPORTS = {
+    "import hypergraph, over bare Python": ("import hypergraph", 40.0),
+    "and what a first graph needs": ("from hypergraph import Graph, SyncRunner, node", None),
+}
+PEER_IMPORTS = {
+    "pipefunc": "from pipefunc import PipeFunc, Pipeline",
+    "hamilton": "from hamilton import driver",
+    "langgraph": "from langgraph.graph import StateGraph",
+    "burr": "from burr.core import ApplicationBuilder, action",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; returns the exit status."""
+    options = _options(arguments)
+    contenders = [name for name in (*OURS, *PEERS) if name in options.only]
+    pythons = {}
+    for name in contenders:
+        try:
+            pythons[name] = python_of(name)
+        except subprocess.CalledProcessError:
+            print(f"{name} could not be installed and is left out", file=sys.stderr)
+    effort = measure.QUICK if options.quick else measure.Effort()
+    cases = [case for case in CASES if case.quick or not options.quick]
+    if options.case:
+        cases = [case for case in CASES if case.name in options.case]
+    with processes(pythons) as workers:
+        rows = _measured(cases, workers, effort)
+        if not options.case:
+            rows += _memory(workers)
+    if not options.case:
+        rows += _imports(pythons, effort)
+    print(as_text(rows, list(pythons)))
+    modules = []
+    if "hypergraph" in pythons:
+        modules = measure.loaded_modules(pythons["hypergraph"], "import hypergraph")
+        print(f"\n`import hypergraph` loads: {', '.join(modules)}")
+    print(f"{machine()}; medians of {effort.rounds} interleaved rounds; (x2) takes twice as long")
+    if options.json:
+        write_json(options.json, rows, modules)
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    everybody = [*OURS, *PEERS]
+    parser.add_argument("--only", nargs="+", choices=everybody, default=everybody, metavar="NAME",
+                        help=f"measure only these: {', '.join(everybody)}")  # fmt: skip
+    parser.add_argument("--case", nargs="+", choices=[case.name for case in CASES], metavar="NAME",
+                        help=f"only these cases: {', '.join(c.name for c in CASES)}")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to a file")
+    return parser.parse_args(arguments)
+
+
+def _measured(
+    cases: Sequence[Case], workers: dict[str, Process], effort: measure.Effort
+) -> list[Row]:
+    rows = []
+    for case in cases:
+        print(f"measuring: {case.title}", file=sys.stderr, flush=True)
+        results = measure.measure(case, workers, effort)
+        rows.append(Row(title=case.title, unit=case.unit, target=case.target, results=results))
+        for name, result in results.items():
+            if result.why:
+                print(f"    {name}: {result.cannot}: {result.why}", file=sys.stderr, flush=True)
+    return rows
+
+
+def _memory(workers: dict[str, Process]) -> list[Row]:
+    case = next(case for case in CASES if case.kind == "map")
+    held, peak = measure.measure_memory(case, workers)
+    return [
+        Row(title="its results hold, per item", unit="B", target=400.0, results=held),
+        Row(title="its peak, per item", unit="B", target=None, results=peak),
+    ]
+
+
+def _imports(pythons: dict[str, Path], effort: measure.Effort) -> list[Row]:
+    print("measuring: imports", file=sys.stderr, flush=True)
+    peers = {n: (python, PEER_IMPORTS[n]) for n, python in pythons.items() if n in PEER_IMPORTS}
+    asked = dict(peers)
+    if "hypergraph" in pythons:
+        asked |= {t: (pythons["hypergraph"], statement) for t, (statement, _) in IMPORTS.items()}
+    found = measure.measure_starts(asked, effort)
+    rows = []
+    for title, (_, target) in IMPORTS.items():
+        results = {"hypergraph": found[title]} if title in found else {}
+        if target is None:
+            results |= {name: found[name] for name in peers}
+        rows.append(Row(title=title, unit="ms", target=target, results=results))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What needs a package that hypergraph does not require; each module names its own."""
