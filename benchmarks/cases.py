@@ -16,7 +16,8 @@ class Case:
     ``kind`` and ``size`` say what a contender prepares, ``target`` what hypergraph may need at most
     (microseconds, or milliseconds where the unit says so). ``peers``: whether the others are asked
     too, and with what ``peer_size`` where the same would take them minutes. ``start_call``: which
-    call of a new process counts, if not those of a running one. ``quick``: whether it is part of a quick look.
+    call of a new process counts, if not those of a running one. ``quick``: whether it is part of a
+    quick look.
     """
 
     name: str

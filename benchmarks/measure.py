@@ -32,7 +32,7 @@ class Effort:
     starts: int = 21
 
 
-QUICK = Effort(rounds=3, seconds=0.01, budget=0.2, timeout=5.0, starts=5)
+QUICK = Effort(rounds=3, seconds=0.01, budget=0.1, timeout=2.0, starts=3)
 
 
 @dataclass(slots=True)

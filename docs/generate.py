@@ -9,20 +9,25 @@ is behind the code.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
+from argparse import _SubParsersAction
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, get_overloads
 
 import hypergraph
 import hypergraph_runner_sync.driver
-from hypergraph import cache, errors, events, runners, serialization, testing
+from hypergraph import cache, cli, errors, events, runners, serialization, testing
 from hypergraph.cache import disk
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
+from hypergraph.cli.demo import library
 from hypergraph.execution import effects
+from hypergraph.execution.explain import CacheExplanation
 from hypergraph.graph.inputs import InputSpec
 from hypergraph.runners.options import Options
 from hypergraph.runners.registry import KNOWN
@@ -119,7 +124,7 @@ def effect_table() -> str:
 
 def driver() -> str:
     """The source of the interpreter of SyncRunner."""
-    return f"```text\n{inspect.getsource(hypergraph_runner_sync.driver.drive)}```\n"
+    return f"```python notest\n{inspect.getsource(hypergraph_runner_sync.driver.drive)}```\n"
 
 
 def error_classes() -> list[type[Exception]]:
@@ -271,9 +276,10 @@ def api_run() -> str:
         text += entry(runner.__name__, runner)
         text += "".join(
             entry(f"{runner.__name__}.{name}", inspect.unwrap(getattr(runner, name)))
-            for name in ("run", "map")
+            for name in ("run", "map", "explain_cache")
         )
     text += entry("options", Options).replace("options(", "**options = (")
+    text += entry("CacheExplanation", CacheExplanation)
     for name in ("RunResult", "RunStatus", "PauseInfo", "PauseReason"):
         text += entry(name, getattr(hypergraph, name))
     text += entry("BaseRunner", hypergraph.BaseRunner) + methods(hypergraph.BaseRunner, "runner")
@@ -316,6 +322,61 @@ def api_testing() -> str:
     )
 
 
+# --- the command line, and the demo -----------------------------------------------------------
+
+
+def command_line() -> str:
+    """Every command with its arguments."""
+    rows = []
+    commands = next(one for one in cli._parser()._actions if isinstance(one, _SubParsersAction))
+    for choice in commands._choices_actions:
+        rows.append([f"**`hypergraph {choice.dest}`**", f"**{choice.help}**"])
+        for action in commands.choices[choice.dest]._actions:
+            if "--help" not in action.option_strings:
+                names = [*action.option_strings] or [str(action.metavar or action.dest)]
+                words = re.sub(r"\s+", " ", action.help or "").replace("|", "\\|")
+                rows.append([", ".join(f"`{name}`" for name in names), words or "what to do"])
+    return table(["Command", "Meaning"], rows)
+
+
+DEMO_PIECES = {
+    "demo-begin": None,
+    "demo-words": "words_of",
+    "demo-module": "read",
+    "demo-library": "list_files",
+    "demo-lookup": "ask",
+    "demo-graphs": "module",
+}
+"""The parts of the tutorial, each with the first name that it defines."""
+
+
+def demo(part: str) -> str:
+    """A piece of the source of the demo: from its first name to that of the next piece."""
+    source = inspect.getsource(library)
+    tree = ast.parse(source)
+    starts = {name: first_line(node) for node in tree.body for name in names_defined(node)}
+    docstring = tree.body[0].end_lineno or 0
+    bounds = [starts[name] if name else docstring + 1 for name in DEMO_PIECES.values()]
+    position = list(DEMO_PIECES).index(part)
+    ends = [*(bound - 1 for bound in bounds[1:]), None]
+    lines = source.splitlines()[bounds[position] - 1 : ends[position]]
+    while lines and (not lines[-1].strip() or lines[-1].startswith("#")):
+        lines.pop()  # a comment above the next piece
+    return "```python\n" + "\n".join(lines).strip("\n") + "\n```\n"
+
+
+def first_line(node: ast.stmt) -> int:
+    """Return the line on which a statement begins, its decorators included."""
+    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+
+
+def names_defined(node: ast.stmt) -> list[str]:
+    """Return the names that a statement defines."""
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "api-build": api_build,
     "api-cache": api_cache,
@@ -325,12 +386,14 @@ PARTS: dict[str, Callable[[], str]] = {
     "api-runners": api_runners,
     "api-testing": api_testing,
     "capabilities": capabilities,
+    "command-line": command_line,
     "distributions": distributions,
     "driver": driver,
     "effects": effect_table,
     "errors": error_table,
     "features": features,
     "strategies": strategies,
+    **{name: partial(demo, name) for name in DEMO_PIECES},
 }
 
 

@@ -293,13 +293,12 @@ def test_parallel_nodes_with_values_for_one_output_conflict() -> None:
     def times(start: int) -> int:
         return start * 2
 
-    @route(targets=["plus", "times", END], multi_target=True)
-    def both(value: int) -> list[Any]:
+    @route(targets=["plus", "times"], multi_target=True)
+    def both(start: int) -> list[Any]:
         return ["plus", "times"]
 
-    graph = Graph(nodes=[plus, times, both], entrypoint="both")
     with pytest.raises(ConflictError):
-        SyncRunner().run(graph, inputs={"value": 1, "start": 2})
+        SyncRunner().run(Graph(nodes=[plus, times, both]), inputs={"start": 2})
 
 
 def test_the_default_limit_of_iterations_is_1000() -> None:

@@ -1,44 +1,32 @@
-"""What a run costs, in Python-level calls.
+"""What a run costs, in calls of Python functions and in instructions.
 
-Counted, never timed: calls are the same on every machine. Calls of the nodes themselves count too,
-so a chain of trivial nodes costs at least one call per node.
+Counted, never timed: both are the same on every machine. Calls tell what a node costs besides its own
+call; instructions also see a loop that calls nothing, so they tell whether a cost stays flat.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
 import pytest
 
-from hypergraph import END, Graph, MemoryCache, SyncRunner, TypedEventProcessor, node, route
-from hypergraph.events import types as events
+from hypergraph import END, Event, Graph, MemoryCache, SyncRunner, node, route
 
-FLAT = 1.3  # cost per unit at the larger size over that at the smaller one
-OF_A_RUN = 30  # calls that do not depend on the size
+FLAT = 1.3  # cost per unit at a larger size over that at a smaller one
+OF_A_RUN = 25  # calls that do not depend on the size
 
 Call = Callable[[], Any]
+Make = Callable[[int], Call]
 
 
 def calls(call: Call) -> int:
-    """Count the calls of Python functions (each resumption of a generator is one) and of C functions."""
-    return sum(calls_by_name(call).values())
-
-
-def python_calls(call: Call) -> int:
     """Count the calls of Python functions; each resumption of a generator is one."""
-    return sum(count for (kind, _), count in calls_by_name(call).items() if kind == "call")
-
-
-def calls_by_name(call: Call) -> Counter[tuple[str, str]]:
-    seen: Counter[tuple[str, str]] = Counter()
+    count = 0
 
     def profile(frame: Any, event: str, argument: Any) -> None:
-        if event == "call":
-            seen[event, frame.f_code.co_name] += 1
-        elif event == "c_call":
-            seen[event, getattr(argument, "__name__", repr(argument))] += 1
+        nonlocal count
+        count += event == "call"
 
     call()  # plans, programs and definitions are made once, on first use
     outer = sys.getprofile()
@@ -47,15 +35,35 @@ def calls_by_name(call: Call) -> Counter[tuple[str, str]]:
         call()
     finally:
         sys.setprofile(outer)
-    return seen
+    return count
 
 
-def per_unit(make: Callable[[int], Call], size: int) -> float:
-    return calls(make(size)) / size
+def instructions(call: Call) -> int:
+    """Count the instructions of the interpreter."""
+    count = 0
+
+    def enter(frame: Any, event: str, argument: Any) -> Any:
+        frame.f_trace_opcodes = True
+        return step
+
+    def step(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "opcode"
+        return step
+
+    call()
+    outer = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        call()
+    finally:
+        sys.settrace(outer)
+    return count
 
 
-def stays_flat(make: Callable[[int], Call], smaller: int, larger: int) -> bool:
-    return per_unit(make, larger) / per_unit(make, smaller) < FLAT
+def growth(count: Callable[[Call], int], make: Make, smaller: int, larger: int) -> float:
+    """Return the cost per unit at the larger size over that at the smaller one."""
+    return (count(make(larger)) / larger) / (count(make(smaller)) / smaller)
 
 
 # --- graphs of any size -----------------------------------------------------------------------
@@ -68,12 +76,8 @@ def functions(size: int) -> list[Callable[..., Any]]:
     return [names[f"v{i + 1}"] for i in range(size)]
 
 
-def chain_graph(size: int) -> Graph:
-    return Graph([node(function) for function in functions(size)])
-
-
 def chain(size: int, runner: SyncRunner | None = None) -> Call:
-    graph, runner = chain_graph(size), runner or SyncRunner()
+    graph, runner = built(size)(), runner or SyncRunner()
     return lambda: runner.run(graph, {"v0": 0})
 
 
@@ -106,12 +110,13 @@ def loop(size: int) -> Call:
 
 
 def mapped(size: int) -> Call:
-    graph, runner, items = chain_graph(3), SyncRunner(), list(range(size))
+    graph, runner, items = built(3)(), SyncRunner(), list(range(size))
     return lambda: runner.map(graph, {"v0": items}, map_over="v0")
 
 
 def nested_map(size: int) -> Call:
-    graph = Graph([Graph(chain_graph(3).nodes.values(), name="item").as_node().map_over("v0")])
+    item = Graph([node(function) for function in functions(3)], name="item")
+    graph = Graph([item.as_node().map_over("v0")])
     runner, items = SyncRunner(), list(range(size))
     return lambda: runner.run(graph, {"v0": items})
 
@@ -152,49 +157,130 @@ class Listener:
         pass
 
 
-# --- the fast lanes ---------------------------------------------------------------------------
+# --- the measures themselves --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [chain, wide, nested])
-def test_a_run_that_nobody_observes_calls_the_nodes_and_nothing_else_per_node(
-    make: Callable[[int], Call],
-) -> None:
-    assert calls(make(100)) <= 100 + OF_A_RUN
+def scanning(size: int) -> Call:
+    """What looks at everything for each unit, without a call."""
+
+    def run() -> None:
+        for _ in range(size):
+            for _ in range(size):
+                pass
+
+    return run
 
 
-@pytest.mark.parametrize("make", [chain, wide, heard, remembered])
-def test_the_cost_of_a_node_does_not_grow_with_the_graph(make: Callable[[int], Call]) -> None:
-    assert stays_flat(make, 100, 1000)
+def calling(size: int) -> Call:
+    """What calls something for everything for each unit."""
+
+    def run() -> None:
+        for number in range(size):
+            for each in range(size):
+                called(number + each)
+
+    def called(number: int) -> int:
+        return number
+
+    return run
+
+
+def test_a_cost_that_grows_is_seen() -> None:
+    assert growth(instructions, scanning, 10, 50) > FLAT
+    assert growth(calls, calling, 10, 50) > FLAT
+    assert calls(calling(10)) == 101
+
+
+# --- runs that nobody observes -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("make", "size"), [(chain, 1000), (wide, 1000), (nested, 40)])
+def test_a_plain_graph_costs_one_call_per_node_and_a_few_per_run(make: Make, size: int) -> None:
+    assert size <= calls(make(size)) <= size + OF_A_RUN
+
+
+@pytest.mark.parametrize("make", [chain, wide])
+def test_the_cost_of_a_node_does_not_grow_with_the_graph(make: Make) -> None:
+    assert growth(calls, make, 100, 1000) < FLAT
+    assert growth(instructions, make, 100, 1000) < FLAT
 
 
 def test_the_cost_of_a_level_does_not_grow_with_the_depth() -> None:
-    assert stays_flat(nested, 10, 40)
+    assert growth(instructions, nested, 10, 40) < FLAT
 
 
-def test_the_cost_of_a_round_does_not_grow_with_the_rounds() -> None:
-    assert stays_flat(loop, 100, 2000)
-
-
-def test_a_round_through_a_gate_costs_few_calls() -> None:
-    assert per_unit(loop, 1000) <= LOOP
+def test_a_round_through_a_gate_costs_at_most_twelve_calls_however_many_there_are() -> None:
+    assert calls(loop(1000)) <= 12 * 1000 + OF_A_RUN
+    assert growth(instructions, loop, 100, 2000) < FLAT
 
 
 @pytest.mark.parametrize("make", [mapped, nested_map])
-def test_the_cost_of_an_item_does_not_grow_with_the_items(make: Callable[[int], Call]) -> None:
-    assert stays_flat(make, 100, 2000)
+def test_an_item_of_three_nodes_costs_at_most_seven_calls_however_many_there_are(
+    make: Make,
+) -> None:
+    assert calls(make(1000)) <= 7 * 1000 + 2 * OF_A_RUN
+    assert growth(instructions, make, 100, 2000) < FLAT
 
 
-@pytest.mark.parametrize("make", [mapped, nested_map])
-def test_an_item_costs_its_nodes_and_few_calls_more(make: Callable[[int], Call]) -> None:
-    assert per_unit(make, 1000) <= ITEM
+# --- what is paid for when it is used ------------------------------------------------------------
 
 
-# --- what is paid for when it is used -----------------------------------------------------------
+def test_a_node_costs_at_most_eighteen_calls_when_somebody_listens() -> None:
+    assert calls(heard(1000)) <= 18 * 1000 + 2 * OF_A_RUN
+    assert growth(instructions, heard, 100, 1000) < FLAT
 
 
-def test_a_listener_costs_a_bounded_number_of_calls_per_node() -> None:
-    assert per_unit(heard, 1000) <= HEARD
+def test_a_node_costs_at_most_seven_calls_when_its_result_is_in_memory() -> None:
+    assert calls(remembered(1000)) <= 7 * 1000 + 2 * OF_A_RUN
+    assert growth(instructions, remembered, 100, 1000) < FLAT
 
 
-def test_a_hit_in_memory_costs_a_bounded_number_of_calls_per_node() -> None:
-    assert per_unit(remembered, 1000) <= REMEMBERED
+def test_building_costs_at_most_nine_calls_per_node_whatever_the_size() -> None:
+    assert calls(built(10)) <= 9 * 10 + OF_A_RUN
+    assert calls(built(1000)) <= 9 * 1000 + OF_A_RUN
+    assert calls(built(10_000)) <= 9 * 10_000 + OF_A_RUN
+    assert growth(instructions, built, 100, 1000) < FLAT
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the events that are made, by type."""
+    count: Counter[str] = Counter()
+
+    def counted(kind: Callable[..., Event]) -> Callable[..., Event]:
+        def make(*arguments: Any, **more: Any) -> Event:
+            count[kind.__name__] += 1
+            return kind(*arguments, **more)
+
+        return make
+
+    for module, name, kind in list(names_of_events()):
+        monkeypatch.setattr(module, name, counted(kind))
+    return count
+
+
+def names_of_events() -> Iterable[tuple[Any, str, type[Event]]]:
+    """Find the names by which the engine and the runner know types of events."""
+    rooms = ("hypergraph.execution", "hypergraph_runner_sync")
+    for module in [module for name, module in sys.modules.items() if name.startswith(rooms)]:
+        for name, value in vars(module).items():
+            if isinstance(value, type) and issubclass(value, Event):
+                yield module, name, value
+
+
+@pytest.mark.parametrize("make", [chain, wide, loop, mapped, nested, nested_map, remembered])
+def test_no_event_is_made_when_nobody_listens(make: Make, made: Counter[str]) -> None:
+    call = make(10)
+    call()
+    call()
+    assert made == {}
+
+
+def test_every_event_that_is_made_is_heard(made: Counter[str]) -> None:
+    heard(10)()
+    assert made == {
+        "RunStartEvent": 1,
+        "NodeStartEvent": 10,
+        "NodeEndEvent": 10,
+        "RunEndEvent": 1,
+    }

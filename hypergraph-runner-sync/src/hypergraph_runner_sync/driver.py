@@ -28,11 +28,16 @@ Handlers = dict[type, Callable[[Any], Any]]
 
 
 def drive(flow: Flow, settings: Settings) -> Any:
-    """Carry out a flow to its end and return its result. Exceptions leave as they are."""
+    """Carry out a flow to its end and return its result. Exceptions leave as they are.
+
+    Python disguises a ``StopIteration`` that leaves a generator as a ``RuntimeError`` (PEP 479); one
+    that a node raised is stripped of that here.
+    """
     handlers = _handlers(settings)
     outer: list[Flow] = []
     value: Any = None
     error: BaseException | None = None
+    stopped: StopIteration | None = None
     while True:
         try:
             effect = flow.send(value) if error is None else flow.throw(error)
@@ -42,10 +47,15 @@ def drive(flow: Flow, settings: Settings) -> Any:
             flow, value, error = outer.pop(), stop.value, None
             continue
         except BaseException as raised:
-            if not outer:
+            error = raised if stopped is None or raised.__cause__ is not stopped else stopped
+            if outer:
+                flow = outer.pop()
+                continue
+            effect = None  # with an exception in a frame of its own traceback, both are freed late
+            if error is raised:
+                error = stopped = None
                 raise
-            flow, error = outer.pop(), raised
-            continue
+            break
         value = error = None
         handle = handlers.get(type(effect))
         if handle is None:
@@ -56,6 +66,13 @@ def drive(flow: Flow, settings: Settings) -> Any:
             value = handle(effect)
         except BaseException as raised:
             error = raised
+            if isinstance(raised, StopIteration):
+                stopped = raised
+    assert error is not None
+    try:
+        raise error
+    finally:
+        error = stopped = None
 
 
 def _handlers(settings: Settings) -> Handlers:

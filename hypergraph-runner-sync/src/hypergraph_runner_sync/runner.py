@@ -76,8 +76,9 @@ class SyncRunner(BaseRunner):
             outputs = answer_plan(plan, given, chosen.max_iterations, self.cache)
         if outputs is None:
             settings = self._settings(chosen)
-            flow = run_flow(settings, _top_scope(settings), plan, given)
-            outputs = drive(whole_run(flow, settings), settings)
+            scope = _top_scope(settings)
+            flow = run_flow(settings, scope, plan, given)
+            outputs = drive(whole_run(settings, scope, graph.name, flow), settings)
         return chosen.narrow(outputs)
 
     @overload
@@ -142,7 +143,7 @@ class SyncRunner(BaseRunner):
             settings = self._settings(chosen)
             scope = _top_scope(settings, size)
             flow = map_flow(settings, scope, plan, shared, names, rows, keep)
-            results = drive(whole_run(flow, settings), settings)
+            results = drive(whole_run(settings, scope, graph.name, flow), settings)
         if chosen.select is None:
             return results
         return [chosen.narrow(item) if isinstance(item, dict) else item for item in results]
@@ -177,7 +178,8 @@ class SyncRunner(BaseRunner):
         scope = Scope(run_id, settings.new_span_id(), above.parent_span_id, above.parent_run_id,
                       above.map_index, above.map_size)  # fmt: skip
         flow = run_flow(settings, scope, plan, values)
-        return RunResult(values=drive(whole_run(flow, settings), settings), run_id=run_id)
+        outputs = drive(whole_run(settings, scope, graph.name, flow), settings)
+        return RunResult(values=outputs, run_id=run_id)
 
     # -- what a run needs --------------------------------------------------------------------
 

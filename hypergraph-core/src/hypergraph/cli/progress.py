@@ -11,7 +11,6 @@ import sys
 import time
 from typing import TextIO
 
-from hypergraph.errors import MissingExtraError
 from hypergraph.events import (
     EventProcessor,
     NodeStartEvent,
@@ -23,16 +22,16 @@ from hypergraph.events import (
 _SECONDS = 0.1  # between two drawings
 
 
-def progress(stream: TextIO | None = None) -> list[EventProcessor]:
-    """Return the listeners that show progress: one for a terminal, none for anything else."""
-    stream = stream or sys.stderr
-    if not stream.isatty():
+def progress() -> list[EventProcessor]:
+    """Return the listeners that show progress on stderr: one for a terminal, none otherwise."""
+    stream: TextIO | None = sys.stderr
+    if stream is None or not stream.isatty():
         return []
     try:
         from hypergraph.extras.rich_progress import RichProgress
 
         return [RichProgress(transient=True)]
-    except MissingExtraError:
+    except ImportError:  # rich is missing, or does not work here
         return [PlainProgress(stream)]
 
 
@@ -43,12 +42,12 @@ class PlainProgress(TypedEventProcessor):
         self._stream = stream
         self._written = 0.0
         self._item = ""
-        self._top: str | None = None
+        self._top: str | None = None  # the outermost run
 
     def on_run_start(self, event: RunStartEvent) -> None:
         """Note which item of a map begins."""
         if self._top is None:
-            self._top = event.span_id
+            self._top = event.run_id
         if event.map_index is not None:
             of = f"/{event.map_size}" if event.map_size is not None else ""
             self._item = f" [{event.map_index + 1}{of}]"
@@ -62,7 +61,7 @@ class PlainProgress(TypedEventProcessor):
 
     def on_run_end(self, event: RunEndEvent) -> None:
         """Wipe the line when the outermost run ends."""
-        if event.span_id == self._top:
+        if event.run_id == self._top:
             self._top = None
             self._write("")
 

@@ -14,6 +14,7 @@ from hypergraph.events import (
 )
 
 Path = tuple[str, ...]
+Span = tuple[str | None, int | None]  # ids of run and span: a span is unique within its run
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Timings(TypedEventProcessor):
 
     def __init__(self) -> None:
         self._rows: dict[Path, _Row] = {}
-        self._paths: dict[str, Path] = {}  # of the spans that are open
+        self._paths: dict[Span, Path] = {}  # of the spans that are open
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -52,18 +53,19 @@ class Timings(TypedEventProcessor):
 
     def on_run_start(self, event: RunStartEvent) -> None:
         """Note which node a nested run belongs to."""
-        path = self._paths[event.span_id] = self._paths.get(event.parent_span_id or "", ())
+        path = self._paths.get((event.parent_run_id, event.parent_span_id), ())
+        self._paths[event.run_id, event.span_id] = path
         if path:
             self._rows[path].nested = True
 
     def on_run_end(self, event: RunEndEvent) -> None:
         """Forget the run."""
-        self._paths.pop(event.span_id, None)
+        self._paths.pop((event.run_id, event.span_id), None)
 
     def on_node_start(self, event: NodeStartEvent) -> None:
         """Note where the node lies."""
-        path = (*self._paths.get(event.parent_span_id or "", ()), event.node_name)
-        self._paths[event.span_id] = path
+        path = (*self._paths.get((event.run_id, event.parent_span_id), ()), event.node_name)
+        self._paths[event.run_id, event.span_id] = path
         self._rows.setdefault(path, _Row(len(self._rows)))
 
     def on_node_end(self, event: NodeEndEvent) -> None:
@@ -75,7 +77,7 @@ class Timings(TypedEventProcessor):
         self._add(event, False)
 
     def _add(self, event: NodeEndEvent | NodeErrorEvent, cached: bool) -> None:
-        row = self._rows[self._paths.pop(event.span_id)]
+        row = self._rows[self._paths.pop((event.run_id, event.span_id))]
         row.runs += 1
         row.cached += cached
         row.milliseconds += event.duration_ms
@@ -99,4 +101,6 @@ class Timings(TypedEventProcessor):
 
 
 def _duration(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:.2f} s" if milliseconds >= 1000 else f"{milliseconds:.1f} ms"
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.2f} s"
+    return f"{milliseconds:.{1 if milliseconds >= 10 else 2}f} ms"

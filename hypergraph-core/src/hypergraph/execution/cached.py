@@ -23,13 +23,8 @@ from hypergraph.execution.keys import node_key
 from hypergraph.nodes import CallableNode
 
 
-def cached_call(
-    settings: Settings, scope: Scope, graph_name: str | None, call: Call, flow: Flow | None = None
-) -> Flow:
-    """Look a call up, else make it and store its value; returns the value and whether it was found.
-
-    ``flow`` makes the call in another way than the effect itself does.
-    """
+def look_up(settings: Settings, scope: Scope, graph_name: str | None, call: Call) -> Flow:
+    """Look a call up; returns its value or ``MISS``, and the key to store it under or ``None``."""
     node, key = call.node, None
     value: Any = MISS
     try:
@@ -41,15 +36,12 @@ def cached_call(
     except Exception as error:
         yield from _failed(settings, scope, graph_name, node, "get", error)
     if value is MISS:
-        value = yield call if flow is None else flow
-        if key is not None:
-            yield from store(settings, scope, graph_name, node, key, value)
-        return value, False
+        return value, key
     if settings.emit is not None:
         now = settings.clock()
         ids = (scope.run_id, scope.span_id, scope.parent_span_id)
         yield CacheHitEvent(*ids, now, node.name, graph_name, str(key))
-    return value, True
+    return value, None
 
 
 def store(
@@ -60,8 +52,19 @@ def store(
     key: str,
     value: Any,
 ) -> Flow:
-    """Put the value of a call into the cache, which may refuse it."""
+    """Put the value of a call into the cache, which may refuse it.
+
+    ``value`` has been found to be what the node may return; several outputs are a tuple.
+    """
     try:
+        for part in value if len(node.outputs) > 1 else (value,):
+            if hasattr(type(part), "__next__"):
+                raise UncacheableValueError(
+                    f"A {type(part).__name__} can be read only once.",
+                    where="its result",
+                    fix="return a list.",
+                    type_name=type(part).__name__,
+                )
         yield CachePut(key, value)
     except UncacheableValueError as error:
         warn_once(settings, node, error)

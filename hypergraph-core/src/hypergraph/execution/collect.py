@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-_TEXT = frozenset({str})
-_BINARY = frozenset({bytes})
-
-
 def join_chunks(chunks: list[Any], func: Callable[..., Any]) -> Any:
     """Return the value of a generator node that yielded ``chunks``."""
     if not chunks:
         return _empty(func)
     kinds = set(map(type, chunks))
-    if kinds == _TEXT:
+    if all(issubclass(kind, str) for kind in kinds):
         return "".join(chunks)
-    if kinds == _BINARY:
+    if all(issubclass(kind, bytes) for kind in kinds):
         return b"".join(chunks)
     return chunks
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hypergraph.cache.base import MISS
 from hypergraph.events.types import (
+    CacheErrorEvent,
     NodeEndEvent,
     NodeErrorEvent,
     NodeStartEvent,
@@ -18,7 +20,7 @@ from hypergraph.events.types import (
     RunStartEvent,
     StreamingChunkEvent,
 )
-from hypergraph.execution.cached import cached_call
+from hypergraph.execution.cached import look_up, store
 from hypergraph.execution.calls import positional
 from hypergraph.execution.collect import join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
@@ -27,20 +29,35 @@ from hypergraph.execution.execution import Execution
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error, place_item
 from hypergraph.execution.plan import Plan, plan_of
-from hypergraph.execution.tables import GATE
+from hypergraph.execution.tables import GATE, SEVERAL_OUTPUTS
 from hypergraph.graph import GraphNode
 from hypergraph.results import RunStatus
 
 Row = dict[str, Any]
 
 
-def whole_run(flow: Flow, settings: Settings) -> Flow:
+def whole_run(settings: Settings, scope: Scope, graph_name: str | None, flow: Flow) -> Flow:
     """Run a flow and leave the cache in order, however it ends."""
     try:
-        return (yield flow)
-    finally:
-        if settings.cache is not None:
-            yield CacheFlush()
+        result = yield flow
+    except GeneratorExit:  # nobody is left to carry out an effect
+        raise
+    except BaseException:
+        yield from _flushed(settings, scope, graph_name)
+        raise
+    yield from _flushed(settings, scope, graph_name)
+    return result
+
+
+def _flushed(settings: Settings, scope: Scope, graph_name: str | None) -> Flow:
+    if settings.cache is None:
+        return
+    try:
+        yield CacheFlush()
+    except Exception as error:
+        if settings.emit is not None:
+            ids = (scope.run_id, scope.span_id, scope.parent_span_id)
+            yield CacheErrorEvent(*ids, settings.clock(), None, graph_name, "flush", error)
 
 
 def run_flow(settings: Settings, scope: Scope, plan: Plan, inputs: Mapping[str, Any]) -> Flow:
@@ -136,13 +153,12 @@ def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -
     inputs = tables.readers[number](execution.values)
     if function is None:
         return (yield from _nested(settings, scope, execution.graph_name, node, inputs))
+    call = Call(function, inputs, node)
     try:
         if settings.cache is not None and node.cache:
-            value, _ = yield from cached_call(
-                settings, scope, execution.graph_name, Call(function, inputs, node)
-            )
-        else:
-            value = yield Call(function, inputs, node)
+            _, result, _ = yield _answer(settings, scope, execution, number, call)
+            return result
+        value = yield call
         decode = tables.decode[number]
         return value if decode is None else decode(value)
     except Exception as error:
@@ -163,16 +179,16 @@ def _reported_node(settings: Settings, scope: Scope, execution: Execution, numbe
     try:
         if function is None:
             inner = Scope(run_id, span_id, parent)
-            outputs = result = yield from _nested(settings, inner, graph_name, node, inputs)
+            outputs = result = yield _nested(settings, inner, graph_name, node, inputs)
         else:
             call = Call(function, inputs, node)
             if tables.streams[number] or (settings.cache is not None and node.cache):
                 inner = Scope(run_id, span_id, parent)
-                value, cached = yield from _value(settings, inner, graph_name, call)
+                value, result, cached = yield _answer(settings, inner, execution, number, call)
             else:
                 value = yield call
-            decode = tables.decode[number]
-            result = value if decode is None else decode(value)
+                decode = tables.decode[number]
+                result = value if decode is None else decode(value)
             outputs = _by_name(node.outputs, result)
             if tables.kinds[number] == GATE:
                 decision = tuple(map(str, node.decide(value)))
@@ -197,17 +213,35 @@ def _by_name(names: tuple[str, ...], result: Any) -> Row:
     return dict(zip(names, result)) if names else {}
 
 
-def _value(settings: Settings, scope: Scope, graph_name: str | None, call: Call) -> Flow:
-    """Get what a node's function returns while somebody listens; returns it and whether the cache had
-    it. The chunks of a generator are reported one by one."""
-    flow = _streamed(settings, scope, graph_name, call) if call.node.is_generator else None
-    if settings.cache is not None and call.node.cache:
-        return (yield from cached_call(settings, scope, graph_name, call, flow))
-    assert flow is not None
-    return (yield from flow), False
+def _answer(
+    settings: Settings, scope: Scope, execution: Execution, number: int, call: Call
+) -> Flow:
+    """Call a node that may be in the cache, or whose chunks are reported one by one.
+
+    Returns what its function returned, the same decoded, and whether it was found in the cache. Only
+    what the node may return is stored.
+    """
+    tables, graph_name, node = execution.tables, execution.graph_name, call.node
+    value: Any = MISS
+    key = None
+    if settings.cache is not None and node.cache:
+        value, key = yield from look_up(settings, scope, graph_name, call)
+    cached = value is not MISS
+    if not cached:
+        if settings.emit is not None and node.is_generator:
+            value = yield from _streamed(settings, scope, graph_name, call)
+        else:
+            value = yield call
+    decode = tables.decode[number]
+    result = value if decode is None else decode(value)
+    if key is not None:
+        several = tables.kinds[number] == SEVERAL_OUTPUTS
+        yield from store(settings, scope, graph_name, node, key, result if several else value)
+    return value, result, cached
 
 
 def _streamed(settings: Settings, scope: Scope, graph_name: str | None, call: Call) -> Flow:
+    """Call a generator and report its chunks one by one; returns its value."""
     node = call.node
     generator = yield Call(positional(node), call.inputs, node)
     chunks: list[Any] = []
@@ -269,6 +303,8 @@ def nested_run(settings: Settings, scope: Scope, node: GraphNode, inner: Row) ->
     if node.runner is None:
         return (yield run_flow(settings, scope, plan_of(node.graph), inner))
     result = yield Nest(node, inner, Context(settings, scope))
+    if result.error is not None:
+        raise result.error
     return result.values
 
 
@@ -299,7 +335,7 @@ def map_flow(
     def item(index: int, row: Sequence[Any]) -> Flow:
         inner = inner_scope(settings, scope, index)
         try:
-            return (yield from run_flow(settings, inner, plan, {**shared, **dict(zip(names, row))}))
+            return (yield run_flow(settings, inner, plan, {**shared, **dict(zip(names, row))}))
         except Exception as error:
             place_item(error, index, plan.graph.name, given)
             if keep_errors:

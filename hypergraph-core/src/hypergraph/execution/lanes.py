@@ -22,7 +22,7 @@ from hypergraph.graph import GraphNode
 Row = dict[str, Any]
 
 DEEPEST_LANE = 50
-"""Graphs nested deeper than this take the flows, which use no stack, and long ones may be as deep as they like."""
+"""Graphs nested deeper than this take the flows, which need no stack for it."""
 
 
 def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:

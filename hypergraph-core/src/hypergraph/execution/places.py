@@ -58,16 +58,24 @@ def place_item(error: BaseException, item: int, graph: str | None, inputs: Itera
     else:
         names = ", ".join(inputs) or "none"
         where = f" of graph {graph!r}" if graph else ""
-        error.add_note(f"hypergraph: map item {item}{where} failed; inputs: {names}")
+        _replace(error, None, f"hypergraph: map item {item}{where} failed; inputs: {names}")
 
 
 def _places(error: BaseException) -> list[Place]:
-    return [note for note in getattr(error, "__notes__", ()) if isinstance(note, Place)]
+    return [note for note in _notes(error) if isinstance(note, Place)]
 
 
-def _replace(error: BaseException, old: Place | None, new: Place) -> None:
+def _notes(error: BaseException) -> list[str]:
+    try:
+        notes = error.__notes__
+    except Exception:  # most have none yet, and a class may do anything when asked for an attribute
+        return []
+    return notes if isinstance(notes, list) else []
+
+
+def _replace(error: BaseException, old: Place | None, new: str) -> None:
     """Put the new note in place of the old one. An exception raised twice keeps one equal note."""
-    kept = [note for note in getattr(error, "__notes__", ()) if note is not old and note != new]
+    kept = [note for note in _notes(error) if note is not old and note != new]
     try:
         error.__notes__ = [*kept, new]
     except Exception:  # an exception class may refuse attributes; it then goes without a note

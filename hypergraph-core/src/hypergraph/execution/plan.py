@@ -82,11 +82,16 @@ class Schedule:
 
     @property
     def is_plain(self) -> bool:
-        """Say whether nothing in the graph itself depends on values."""
+        """Say whether nothing in the graph itself depends on values.
+
+        What a nested graph produces on a runner of its own is known only when it has run.
+        """
         if self.order is not None and self.order.cycles:
             return False
-        nodes = self.plan.nodes
-        return not any(nodes[n].is_gate or nodes[n].is_interrupt for n in self.active)
+        return not any(
+            node.is_gate or node.is_interrupt or _brings_runner(node)
+            for node in map(self.plan.nodes.__getitem__, self.active)
+        )
 
     def inner_given(self, node: GraphNode) -> tuple[str, ...]:
         """Return the inner names that a nested graph is given when all its producers have run."""
@@ -118,19 +123,25 @@ def _inheriting(nodes: Iterable[HyperNode]) -> Iterator[GraphNode]:
             yield node
 
 
+def _brings_runner(node: HyperNode) -> bool:
+    """Say whether a node is a nested graph that runs once, on a runner of its own."""
+    return isinstance(node, GraphNode) and node.runner is not None and not node.map_params
+
+
 def _prepare(plan: Plan, given: tuple[str, ...]) -> Schedule:
     """Make a schedule, and before it those of the graphs nested in it, innermost first.
 
     Whether a schedule is certain follows from theirs. Nesting may be deep, so this does not recurse.
     """
     todo = [Schedule(plan, given)]
+    made: dict[tuple[Plan, tuple[str, ...]], Schedule] = {}  # a plan does not keep any number
     while True:
         schedule = todo[-1]
         missing = None
         certain = schedule.is_plain
         for node in schedule.nested:
             inner_plan, inner_given = plan_of(node.graph), schedule.inner_given(node)
-            inner = inner_plan.schedules.get(inner_given)
+            inner = made.get((inner_plan, inner_given)) or inner_plan.schedules.get(inner_given)
             if inner is None:
                 missing = Schedule(inner_plan, inner_given)
                 break
@@ -142,7 +153,7 @@ def _prepare(plan: Plan, given: tuple[str, ...]) -> Schedule:
         kept = schedule.plan.schedules
         if len(kept) >= _KEPT:
             kept.clear()
-        kept[schedule.given] = schedule
+        kept[schedule.given] = made[schedule.plan, schedule.given] = schedule
         todo.pop()
         if not todo:
             return schedule

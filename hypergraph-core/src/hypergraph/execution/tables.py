@@ -183,7 +183,8 @@ class Tables:
             try:
                 return known[value]
             except (KeyError, TypeError):  # first time, or not hashable
-                chosen = tuple(index[t] for t in gate.decide(value) if isinstance(t, str))
+                pass  # what is raised below must not drag this error along, which holds the value
+            chosen = tuple(index[t] for t in gate.decide(value) if isinstance(t, str))
             if type(value) in _FIXED:
                 known[value] = chosen
             return chosen

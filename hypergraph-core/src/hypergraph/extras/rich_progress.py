@@ -1,7 +1,7 @@
 """Progress bars drawn by rich.
 
-Rule of this file: one line for the run and its current node, one bar for each map that is under way;
-what is over disappears. Nothing but names and counts is shown.
+Rule of this file: one line for each outermost run with the node that it is at, one bar for each map
+that is under way; what is over disappears. Nothing but names and counts is shown.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import threading
 
 from hypergraph.errors import MissingExtraError
 from hypergraph.events import (
+    NodeEndEvent,
+    NodeErrorEvent,
     NodeStartEvent,
     RunEndEvent,
     RunStartEvent,
@@ -17,17 +19,19 @@ from hypergraph.events import (
 )
 
 try:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.markup import escape
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         SpinnerColumn,
+        Task,
         TaskID,
         TextColumn,
         TimeElapsedColumn,
     )
+    from rich.text import Text
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "rich":
         raise  # rich is there and broken: its own error says more
@@ -36,13 +40,29 @@ except ModuleNotFoundError as error:
         fix='pip install "hypergraph-core[rich]"',
     ) from error
 
+Span = tuple[str | None, int | None]  # ids of run and span: a span is unique within its run
+
+
+class _Bar(BarColumn):
+    """A bar for a map, and nothing for a run, whose length nobody knows."""
+
+    def render(self, task: Task) -> RenderableType:  # type: ignore[override]
+        return "" if task.total is None else super().render(task)
+
+
+class _Items(ProgressColumn):
+    """How many items of a map are done; nothing for a run that is no map."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{int(task.completed)}/{int(task.total)}")
+
 
 class RichProgress(TypedEventProcessor):
     """Shows runs, nested graphs and maps as they advance; give it to ``event_processors=``.
 
     ``console``: where to draw, by default stderr. ``transient=True`` removes the display when the run
-    is over. It draws while at least one run is under way; several threads may share it. Nothing is
-    drawn where the console is neither a terminal nor a notebook.
+    is over. It draws while a run is under way, and several threads may share it. Nothing is drawn where
+    the console is neither a terminal nor a notebook.
     """
 
     def __init__(self, console: Console | None = None, *, transient: bool = False) -> None:
@@ -50,65 +70,60 @@ class RichProgress(TypedEventProcessor):
         self._transient = transient
         self._lock = threading.Lock()
         self._progress: Progress | None = None
-        self._open: dict[str, TaskID] = {}  # outermost runs, by span
-        self._above: dict[str, str] = {}  # spans that are open, each with the outermost run
-        self._names: dict[str, str] = {}  # nodes that are open
-        self._maps: dict[str, tuple[TaskID, int]] = {}  # bars, with the items that are left
-        self._items: dict[str, str] = {}  # runs of an item, with the span of their map
+        self._lines: dict[Span, TaskID] = {}  # of the outermost runs
+        self._bars: dict[Span, TaskID] = {}  # of the maps, by the span that holds their items
+        self._items: dict[Span, Span] = {}  # runs of an item, each with the span of its map
+        self._paths: dict[Span, tuple[Span, str]] = {}  # open spans: outermost run, nodes above
 
     def on_run_start(self, event: RunStartEvent) -> None:
-        """Add a line for a run, or a bar for a map."""
-        parent = event.parent_span_id
+        """Add a line for an outermost run, and a bar for a map when its first item starts."""
+        span = (event.run_id, event.span_id)
+        above = (event.parent_run_id, event.parent_span_id)
         with self._lock:
-            if parent is None or parent not in self._above:
-                self._above[event.span_id] = event.span_id
-                self._open[event.span_id] = self._add(event.graph_name or "run", event.map_size)
+            if above not in self._paths:
+                self._paths[span] = (span, "")
+                self._lines[span] = self._add(event.graph_name or "run", event.map_size)
                 if event.map_size is not None:
-                    self._maps[event.span_id] = (self._open[event.span_id], event.map_size)
+                    self._bars[span] = self._lines[span]
                 return
-            self._above[event.span_id] = self._above[parent]
-            if event.map_index is None:
-                return
-            self._items[event.span_id] = parent
-            if parent not in self._maps:
-                name = self._names.get(parent, event.graph_name or "map")
-                size = event.map_size or 0
-                self._maps[parent] = (self._add(f"  {name}", size), size)
+            self._paths[span] = self._paths[above]
+            if event.map_index is not None:
+                self._items[span] = above
+                if above not in self._bars:
+                    self._bars[above] = self._add(f"  {self._paths[above][1]}", event.map_size)
 
     def on_run_end(self, event: RunEndEvent) -> None:
-        """Advance the bar of the run's map, or take the run's own line away."""
+        """Advance the bar of the run's map; take the line of an outermost run away."""
+        span = (event.run_id, event.span_id)
         with self._lock:
-            self._above.pop(event.span_id, None)
-            task = self._open.pop(event.span_id, None)
-            owner = self._items.pop(event.span_id, None)
-            if owner in self._maps and self._progress is not None:
-                bar, left = self._maps[owner]
+            self._paths.pop(span, None)
+            bar = self._bars.get(self._items.pop(span, (None, None)))
+            if bar is not None and self._progress is not None:
                 self._progress.advance(bar)
-                self._maps[owner] = (bar, left - 1)
-                if left <= 1 and bar not in self._open.values():
-                    self._end_map(owner)
-            if task is not None:
-                self._maps.pop(event.span_id, None)
-                self._finish(task)
+            self._bars.pop(span, None)
+            line = self._lines.pop(span, None)
+            if line is not None:
+                self._finish(line)
 
     def on_node_start(self, event: NodeStartEvent) -> None:
         """Show the node on the line of its run."""
+        above = (event.run_id, event.parent_span_id)
         with self._lock:
-            top = self._above.get(event.parent_span_id or "")
-            if top is None or self._progress is None:
+            if above not in self._paths or self._progress is None:
                 return
-            self._above[event.span_id] = top
-            self._names[event.span_id] = event.node_name
-            self._progress.update(self._open[top], node=escape(event.node_name))
+            top, path = self._paths[above]
+            path = f"{path}/{event.node_name}" if path else event.node_name
+            self._paths[event.run_id, event.span_id] = (top, path)
+            self._progress.update(self._lines[top], node=escape(path))
 
-    def on_node_end(self, event: object) -> None:
-        """Forget the node, and its map if it has one."""
-        span = event.span_id  # type: ignore[attr-defined]
+    def on_node_end(self, event: NodeEndEvent | NodeErrorEvent) -> None:
+        """Forget the node, and the bar of its map if it has one."""
+        span = (event.run_id, event.span_id)
         with self._lock:
-            self._above.pop(span, None)
-            self._names.pop(span, None)
-            if span in self._maps:
-                self._end_map(span)
+            self._paths.pop(span, None)
+            bar = self._bars.pop(span, None)
+            if bar is not None and self._progress is not None:
+                self._progress.remove_task(bar)
 
     on_node_error = on_node_end
 
@@ -117,10 +132,10 @@ class RichProgress(TypedEventProcessor):
             self._progress = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
+                _Bar(bar_width=30),
+                _Items(),
                 TimeElapsedColumn(),
-                TextColumn("[dim]{task.fields[node]}"),
+                TextColumn("{task.fields[node]}", style="dim"),
                 console=self._console,
                 transient=self._transient,
                 disable=not (self._console.is_terminal or self._console.is_jupyter),
@@ -128,16 +143,11 @@ class RichProgress(TypedEventProcessor):
             self._progress.start()
         return self._progress.add_task(escape(name), total=total, node="")
 
-    def _end_map(self, span: str) -> None:
-        bar, _ = self._maps.pop(span)
-        if self._progress is not None:
-            self._progress.remove_task(bar)
-
-    def _finish(self, task: TaskID) -> None:
+    def _finish(self, line: TaskID) -> None:
         progress = self._progress
         assert progress is not None
-        done = progress.tasks[[t.id for t in progress.tasks].index(task)]
-        progress.update(task, total=done.total or 1, completed=done.total or 1, node="")
-        if not self._open:
+        progress.update(line, node="")
+        progress.stop_task(line)
+        if not self._lines:
             progress.stop()
             self._progress = None

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hypergraph.errors import GraphConfigError, did_you_mean
+from hypergraph.errors import GraphConfigError
 from hypergraph.graph.order import acyclic_order, components, is_cycle
 from hypergraph.nodes import END, GateNode, HyperNode
+from hypergraph.nodes.base import hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def wire(nodes: Sequence[HyperNode], where: str) -> Wiring:
                 for producer in producers[name]:
                     _append(successors, producer, number, successors[producer])
         if node.is_gate:
-            for target in _targets(node, index, where):
+            for target in _targets(node, nodes, index, where):
                 _append(successors, number, target, successors[number])
                 gates[target] = (*gates.get(target, ()), number)
     return Wiring(index, producers, consumers, gates, successors, _cycles(successors))
@@ -76,16 +77,20 @@ def _append(where: Any, key: Any, number: int, present: Sequence[int] | None) ->
         present.append(number)  # type: ignore[attr-defined]
 
 
-def _targets(node: HyperNode, index: dict[str, int], where: str) -> list[int]:
+def _targets(
+    node: HyperNode, nodes: Sequence[HyperNode], index: dict[str, int], where: str
+) -> list[int]:
     assert isinstance(node, GateNode)
     numbers = []
     for target in node.targets:
         if target is END:
             continue
         if target not in index:
+            nearest = hint(nodes, "name", str(target), index)
+            if target == str(END):
+                nearest = " END is written without quotes."
             raise GraphConfigError(
-                f"Gate {node.name!r} has an unknown target {target!r}."
-                f"{did_you_mean(str(target), index)}",
+                f"Gate {node.name!r} has an unknown target {target!r}.{nearest}",
                 where=where,
                 fix="name a node of this graph, or END.",
             )

@@ -7,7 +7,7 @@ not needed to build it (inputs, features, hash, plan) is worked out when first a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from hypergraph.graph.features import Nesting, graph_features, nesting_of
 from hypergraph.graph.graph_node import GraphNode
 from hypergraph.graph.inputs import InputSpec, input_spec
 from hypergraph.nodes import HyperNode
+from hypergraph.nodes.base import hint
 from hypergraph.nodes.base import check_name
 
 _put = object.__setattr__
@@ -70,7 +71,8 @@ class Graph:
         where = f"graph {name!r}" if name else "graph"
         if name is not None:
             check_name(name, "graph name", where)
-        points = (entrypoint,) if isinstance(entrypoint, str) else tuple(entrypoint or ())
+        several = entrypoint is None or isinstance(entrypoint, (list, tuple))
+        points = tuple(entrypoint or ()) if several else (entrypoint,)
         _put(self, "name", name)
         _put(self, "node_list", validate.check_nodes(nodes, where))
         _put(self, "entrypoints", points)
@@ -209,13 +211,6 @@ class Graph:
         """
         given = {**(values or {}), **more}
         for name in given:
-            if name not in self.wiring.consumers:
-                raise GraphConfigError(
-                    f"bind() names an unknown input {name!r}."
-                    f"{did_you_mean(name, self.wiring.consumers)}",
-                    where=self.where,
-                    fix=f"bind one of its inputs: {', '.join(self.inputs.all) or '(none)'}.",
-                )
             for producer in self.wiring.producers.get(name, ()):
                 if self.wiring.cycle_of(producer) is None:
                     raise GraphConfigError(
@@ -223,6 +218,13 @@ class Graph:
                         where=self.where,
                         fix="give the value as an input of the run, which replaces the node.",
                     )
+            if name not in self.wiring.consumers:
+                raise GraphConfigError(
+                    f"bind() names an unknown input {name!r}."
+                    f"{hint(self.node_list, 'input', name, self.wiring.consumers)}",
+                    where=self.where,
+                    fix=f"bind one of its inputs: {', '.join(self.inputs.all) or '(none)'}.",
+                )
         return self._changed(_bound={**self._bound, **given})
 
     def unbind(self, *names: str) -> Graph:
@@ -240,10 +242,10 @@ class Graph:
     def select(self, *outputs: str) -> Graph:
         """Return the graph with only these outputs visible outside; the same nodes run."""
         for name in outputs:
-            if name not in self.wiring.producers:
+            if not isinstance(name, str) or name not in self.wiring.producers:
                 raise GraphConfigError(
                     f"select() names an unknown output {name!r}."
-                    f"{did_you_mean(name, self.wiring.producers)}",
+                    f"{hint(self.node_list, 'output', name, self.wiring.producers)}",
                     where=self.where,
                     fix=f"select among: {', '.join(self.wiring.producers) or '(no outputs)'}.",
                 )
@@ -291,10 +293,17 @@ class Graph:
         return f"<{title}: {', '.join(node.name for node in self.node_list)}>"
 
 
-def _inside_out(graph: Graph) -> list[Graph]:
-    """Return all graphs nested in a graph, innermost first, itself last."""
-    found = [graph]
-    for outer in found:
-        if "hash" not in outer._known:
-            found += [node.graph for node in outer.node_list if isinstance(node, GraphNode)]
-    return found[::-1]
+def _inside_out(graph: Graph) -> Iterator[Graph]:
+    """Yield the graphs nested in a graph that have no hash yet, each after those inside it.
+
+    A graph that stands in several places is visited once: it has its hash when it is seen again.
+    """
+    todo = [graph]
+    while todo:
+        outer = todo[-1]
+        inner = [n.graph for n in outer.node_list if isinstance(n, GraphNode)]
+        lacking = [nested for nested in inner if "hash" not in nested._known]
+        if lacking and "hash" not in outer._known:
+            todo += lacking
+        else:
+            yield todo.pop()

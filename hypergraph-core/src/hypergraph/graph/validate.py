@@ -16,6 +16,7 @@ from hypergraph.graph.edges import Wiring
 from hypergraph.nodes import END, GateNode, HyperNode
 
 Nodes = Sequence[HyperNode]
+Sides = dict[int, dict[int, set[int]]]  # of a node: the gates, and their targets, it lies behind
 
 
 def check_nodes(nodes: Iterable[Any], where: str) -> tuple[HyperNode, ...]:
@@ -39,10 +40,12 @@ def check_nodes(nodes: Iterable[Any], where: str) -> tuple[HyperNode, ...]:
 
 def check_wiring(nodes: Nodes, wiring: Wiring, where: str) -> None:
     """Refuse several producers that could both be meant, and cycles that cannot end."""
+    sides: Sides | None = None
     for name, producers in wiring.producers.items():
         if len(producers) > 1:
+            sides = _sides(nodes, wiring) if sides is None else sides
             for first, second in combinations(producers, 2):
-                if not _may_share(name, first, second, nodes, wiring):
+                if not _may_share(name, first, second, nodes, wiring, sides):
                     raise GraphConfigError(
                         f"Nodes {nodes[first].name!r} and {nodes[second].name!r} both produce {name!r}.",
                         where=where,
@@ -53,7 +56,9 @@ def check_wiring(nodes: Nodes, wiring: Wiring, where: str) -> None:
         _check_way_out(members, nodes, wiring, where)
 
 
-def _may_share(name: str, first: int, second: int, nodes: Nodes, wiring: Wiring) -> bool:
+def _may_share(
+    name: str, first: int, second: int, nodes: Nodes, wiring: Wiring, sides: Sides
+) -> bool:
     one, other = wiring.cycle_of(first), wiring.cycle_of(second)
     if one is not None and one is other:
         return True
@@ -61,26 +66,27 @@ def _may_share(name: str, first: int, second: int, nodes: Nodes, wiring: Wiring)
         return True  # `first` lies before the cycle, since its value leads into it
     if one is not None and name in nodes[first].inputs:
         return True
-    return _exclusive(first, second, nodes, wiring)
+    return _exclusive(sides.get(first, {}), sides.get(second, {}))
 
 
-def _exclusive(first: int, second: int, nodes: Nodes, wiring: Wiring) -> bool:
-    """Say whether the two lie behind different targets of a gate.
+def _exclusive(one: dict[int, set[int]], other: dict[int, set[int]]) -> bool:
+    """Say whether two nodes lie behind different targets of a gate.
 
     A one-target gate lets at most one of them run. Which ones a ``multi_target`` gate selects is only
     known in a run, where both producing in one generation is a ``ConflictError``.
     """
-    for gate in nodes:
-        if not isinstance(gate, GateNode):
-            continue
-        targets = [wiring.index[str(target)] for target in gate.targets if target is not END]
-        sides = [
-            _only_through(target, wiring.index[gate.name], nodes, wiring) for target in targets
-        ]
-        for one, other in combinations(sides, 2):
-            if (first in one and second in other) or (first in other and second in one):
-                return True
-    return False
+    return any(gate in other and len(one[gate] | other[gate]) > 1 for gate in one)
+
+
+def _sides(nodes: Nodes, wiring: Wiring) -> Sides:
+    """Return the targets that each node lies behind, by gate."""
+    found: Sides = {}
+    for number, gate in enumerate(nodes):
+        if isinstance(gate, GateNode):
+            for target in [wiring.index[str(t)] for t in gate.targets if t is not END]:
+                for node in _only_through(target, number, nodes, wiring):
+                    found.setdefault(node, {}).setdefault(number, set()).add(target)
+    return found
 
 
 def _only_through(target: int, gate: int, nodes: Nodes, wiring: Wiring) -> set[int]:
@@ -131,9 +137,10 @@ def _check_way_out(members: frozenset[int], nodes: Nodes, wiring: Wiring, where:
 def check_entrypoints(entrypoints: tuple[str, ...], wiring: Wiring, where: str) -> tuple[int, ...]:
     """Return the entrypoints as node numbers, refusing unknown ones and those outside every cycle."""
     for name in entrypoints:
+        check_name(name, "entrypoint", where)
         if name not in wiring.index:
             raise GraphConfigError(
-                f"The entrypoint {name!r} does not exist.{did_you_mean(name, wiring.index)}",
+                f"The entrypoint {name!r} does not exist.{hint(nodes, 'name', name, wiring.index)}",
                 where=where,
                 fix="name a node of this graph.",
             )
@@ -153,14 +160,20 @@ def check_edges(
     where: str,
 ) -> None:
     """Refuse explicit ``edges=`` that are not exactly the edges which the names give."""
+    listed: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
+    for known in found:
+        for key in (known, known[:2]):
+            listed.setdefault(key, []).append(known)
     wanted = set()
     for edge in stated:
-        if isinstance(edge, str) or not 2 <= len(edge) <= 3:
+        if not isinstance(edge, (tuple, list)) or not 2 <= len(edge) <= 3:
             raise GraphConfigError(
                 "An edge is (producer, consumer) or (producer, consumer, name).",
                 where=where,
                 fix='write edges=[("fetch", "parse"), ...].',
             )
+        for name in edge:
+            check_name(name, "name in edges=", where)
         for name in edge[:2]:
             if name not in wiring.index:
                 raise GraphConfigError(
@@ -168,14 +181,16 @@ def check_edges(
                     where=where,
                     fix="name nodes of this graph.",
                 )
-        matching = {known for known in found if known[: len(edge)] == tuple(edge)}
-        if not matching:
+        if tuple(edge) not in listed:
+            through = f" named {edge[2]!r}" if len(edge) == 3 else ""
             raise GraphConfigError(
-                f"No output of {edge[0]!r} is an input of {edge[1]!r} as edges= says.",
+                f"edges= leads from {edge[0]!r} to {edge[1]!r}, and no output{through} of the one is "
+                "an input of the other.",
                 where=where,
-                fix="rename a port with with_outputs() or with_inputs() so that the names meet.",
+                fix="rename a port with with_outputs() or with_inputs() so that the names meet; "
+                "leave out the targets of gates.",
             )
-        wanted |= matching
+        wanted.update(listed[tuple(edge)])
     for producer, consumer, name in found:
         if (producer, consumer, name) not in wanted:
             raise GraphConfigError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from hypergraph.errors import GraphConfigError, did_you_mean
@@ -60,7 +61,8 @@ class HyperNode:
         raise AttributeError(f"{type(self).__name__} is immutable; with_name(), with_inputs() and "
                              f"with_outputs() return a changed copy.")  # fmt: skip
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, key: str) -> None:
+        self.__setattr__(key, None)
 
     # -- what an input falls back to ---------------------------------------------------------
 
@@ -137,10 +139,15 @@ class HyperNode:
 
     def _hint(self, kind: str, old: str, names: Iterable[str]) -> str:
         """Say what became of an old name, or which present one is nearest."""
+        return hint((self,), kind, old, names)
+
+    def renamed_to(self, kind: str, old: str) -> str | None:
+        """Return the present name of what was once called ``old``, or ``None`` if nothing was."""
+        current = old
         for rename in self.rename_history:
-            if rename.kind == kind and rename.old == old:
-                return f" It was renamed to {rename.new!r}."
-        return did_you_mean(old, names)
+            if rename.kind == kind and rename.old == current:
+                current = rename.new
+        return current if current != old else None
 
     def _copy(self, **changes: Any) -> Self:
         new = object.__new__(type(self))
@@ -158,15 +165,25 @@ class HyperNode:
     def __getstate__(self) -> dict[str, Any]:
         slots = (slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ()))
         state = {slot: getattr(self, slot) for slot in slots if hasattr(self, slot)}
-        return {**state, "known_definition": None} if "known_definition" in state else state
+        return {k: dict(v) if type(v) is MappingProxyType else v for k, v in state.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for key, value in state.items():
-            _put(self, key, value)
+            _put(self, key, MappingProxyType(value) if type(value) is dict else value)
 
     def __repr__(self) -> str:
         arrow = f"({', '.join(self.inputs)}) -> {', '.join(self.outputs) or 'nothing'}"
         return f"{type(self).__name__} {self.name!r} {arrow}"
+
+
+def hint(nodes: Iterable[HyperNode], kind: str, old: str, names: Iterable[str]) -> str:
+    """Say what became of an old name of one of ``nodes``, or which of ``names`` is nearest to it."""
+    present = list(names)
+    for node in nodes:
+        current = node.renamed_to(kind, old)
+        if current in present:
+            return f" It was renamed to {current!r}."
+    return did_you_mean(str(old), present)
 
 
 def refuse_twice(names: tuple[str, ...], kind: str, where: str) -> None:

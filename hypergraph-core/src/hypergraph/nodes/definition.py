@@ -50,17 +50,9 @@ def function_definition(func: Any) -> Definition:
     It is computed once and again when something it was computed from was bound anew: a helper
     defined again in a notebook, say. Raises `TypeError` for what is not a Python function.
     """
-    return known_definition(func).definition
-
-
-def known_definition(func: Any) -> KnownDefinition:
-    """Return what the function is, as something that can say whether it still holds.
-
-    Raises `TypeError` for what is not a Python function.
-    """
     if not isinstance(func, types.FunctionType):
         raise TypeError(f"expected a function, got {type(func).__name__}")
-    return _recall(func)
+    return recall(func).definition
 
 
 @dataclass(slots=True)
@@ -89,7 +81,7 @@ class KnownDefinition:
 
     def _bindings_hold(self) -> bool:
         return (
-            not self.mutable
+            all(_still(value, text) for value, text in self.mutable)
             and all(names.get(name, _MISSING) is value for names, name, value in self.names)
             and all(_content(cell) is value for cell, value in self.cells)
         )
@@ -99,7 +91,8 @@ _known: weakref.WeakKeyDictionary[Any, KnownDefinition] = weakref.WeakKeyDiction
 _active = threading.local()
 
 
-def _recall(root: types.FunctionType | type) -> KnownDefinition:
+def recall(root: types.FunctionType | type) -> KnownDefinition:
+    """Return what a function or class is, searching again where it no longer holds."""
     known = _known.get(root)
     if known is None or not known.current():
         known = _known[root] = _search(root)
@@ -328,6 +321,14 @@ def _importable(func: types.FunctionType) -> bool:
     return "<" not in func.__qualname__
 
 
+def _still(value: object, text: str) -> bool:
+    """Return whether a value that may change in place still has the content it had."""
+    try:
+        return content_key(value) == text
+    except UnkeyableError:
+        return False
+
+
 def _content(cell: types.CellType) -> object:
     try:
         return cell.cell_contents
@@ -373,7 +374,7 @@ def _class_content(cls: type) -> str:
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if file is None or _in_library(file):
         return type_name(cls)
-    known = _recall(cls)
+    known = recall(cls)
     if known.definition.unkeyable is not None:
         raise UnkeyableError(known.definition.unkeyable)
     return f"{type_name(cls)} {known.definition.hash}"

@@ -6,10 +6,14 @@ a few microseconds whatever the function is.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Self, TypeVar, overload
+from importlib import import_module
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from hypergraph._deferred import deferred
 from hypergraph.errors import GraphConfigError, HypergraphWarning
@@ -24,7 +28,7 @@ R = TypeVar("R")
 C = TypeVar("C", bound="CallableNode")
 
 _put = object.__setattr__
-_known_definition = deferred("hypergraph.nodes.definition:known_definition")
+_known_definition = deferred("hypergraph.nodes.callables:known_definition")
 _NO_RENAMES: tuple[Rename, ...] = ()
 
 
@@ -69,6 +73,12 @@ class CallableNode(HyperNode):
     def _wrap(
         self, func: Callable[..., Any], name: str | None, outputs: tuple[str, ...], cache: bool
     ) -> None:
+        if isinstance(func, HyperNode):
+            raise GraphConfigError(
+                f"{func.name!r} is a node already.",
+                where=f"node {func.name!r}",
+                fix="decorate a function once; use with_name() and with_outputs() to vary a node.",
+            )
         params, keyword_only, defaults, is_async, is_generator = read_signature(func)
         if name is None:
             name = getattr(func, "__name__", None)
@@ -127,7 +137,42 @@ class CallableNode(HyperNode):
         if kind == "output":
             return self._copy(outputs=changed, rename_history=history)
         defaults = {renames.get(name, name): value for name, value in self.defaults.items()}
-        return self._copy(inputs=changed, defaults=defaults, rename_history=history)
+        return self._copy(
+            inputs=changed, defaults=MappingProxyType(defaults), rename_history=history
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {**state, "func": _pickled(self.func), "known_definition": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        func = state["func"]
+        super().__setstate__({**state, "func": func() if isinstance(func, _Decorated) else func})
+
+
+class _Decorated(NamedTuple):
+    """A function whose name stands for the node that wraps it, so that it is found through the node."""
+
+    module: str
+    path: str
+
+    def __call__(self) -> Any:
+        """Import the module and return the function. Raises ``AttributeError`` if it is gone."""
+        found = attrgetter(self.path)(import_module(self.module))
+        return found.func if isinstance(found, CallableNode) else found
+
+
+def _pickled(func: Any) -> Any:
+    """Return what stands for a function in a pickle: pickle would refuse a decorated one, as its name
+    leads to the node. What ``__main__`` holds is left to picklers that take functions by value."""
+    module, path = getattr(func, "__module__", None), getattr(func, "__qualname__", None)
+    if module == "__main__" or module not in sys.modules or "<" in str(path):
+        return func
+    found: Any = sys.modules[module]
+    for part in str(path).split("."):
+        found = getattr(found, part, None)
+    decorated = isinstance(found, CallableNode) and found.func is func
+    return _Decorated(module, str(path)) if decorated else func
 
 
 class FunctionNode(CallableNode, Generic[P, R]):
@@ -144,12 +189,6 @@ class FunctionNode(CallableNode, Generic[P, R]):
         rename_inputs: Mapping[str, str] | None = None,
         cache: bool | None = None,
     ) -> None:
-        if isinstance(func, HyperNode):
-            raise GraphConfigError(
-                f"{func.name!r} is a node already.",
-                where=f"node {func.name!r}",
-                fix="decorate a function once; use with_name() and with_outputs() to vary a node.",
-            )
         if output_name is _FUNCTION_NAME:
             own = getattr(func, "__name__", "")
             outputs: tuple[str, ...] = (own if own.isidentifier() else name or "",)

@@ -7,6 +7,7 @@ the targets it selects, and refuses everything else by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, final
 
 from hypergraph.errors import GraphConfigError, RouteError, did_you_mean
@@ -88,7 +89,7 @@ class GateNode(CallableNode):
             self._rename_in_place(rename_inputs)
 
     def _identity(self) -> tuple[Any, ...]:
-        return (*super()._identity(), *map(str, self.targets))
+        return (*super()._identity(), self.targets)
 
     def _refuse(self, problem: str, fix: str) -> RouteError:
         return RouteError(
@@ -102,9 +103,11 @@ class GateNode(CallableNode):
         """Say that ``value`` is no target. A string is shown only through its nearest target."""
         names = [target for target in self.targets if isinstance(target, str)]
         hint = did_you_mean(value, names) if isinstance(value, str) else ""
+        if value == str(END) and END in self.targets:
+            hint = " END is written without quotes."
         listed = ", ".join(map(repr, self.targets))
         return self._refuse(
-            f"returned a {type(value).__name__} that is none of its targets.{hint}",
+            f"returned a value of type {type(value).__name__} that is none of its targets.{hint}",
             f"return one of {listed}{', or None' if not self.multi_target else ''}.",
         )
 
@@ -136,7 +139,7 @@ class BranchNode(GateNode, Generic[P, R]):
         return self.func(*args, **kwargs)  # type: ignore[no-any-return]
 
     def _identity(self) -> tuple[Any, ...]:
-        return (*super()._identity(), str(self.when_true), str(self.when_false))
+        return (*super()._identity(), self.when_true, self.when_false)
 
     def decide(self, value: Any) -> tuple[Target, ...]:
         """Return the target for the truth of ``value``. Raises ``RouteError`` for ``None``."""
@@ -164,7 +167,7 @@ class RouteNode(GateNode, Generic[P, R]):
         rename_inputs: Mapping[str, str] | None = None,
         cache: bool = False,
     ) -> None:
-        if isinstance(targets, str) or not targets:
+        if not isinstance(targets, Sequence) or isinstance(targets, str) or not targets:
             raise GraphConfigError(
                 "A route needs a list of targets.",
                 where=f"function {describe(func)}",
@@ -180,7 +183,7 @@ class RouteNode(GateNode, Generic[P, R]):
         return self.func(*args, **kwargs)  # type: ignore[no-any-return]
 
     def _identity(self) -> tuple[Any, ...]:
-        return (*super()._identity(), str(self.fallback), self.multi_target)
+        return (*super()._identity(), self.fallback, self.multi_target)
 
     def decide(self, value: Any) -> tuple[Target, ...]:
         """Return the targets that ``value`` names; ``None`` takes the fallback, if there is one.
@@ -194,8 +197,8 @@ class RouteNode(GateNode, Generic[P, R]):
             return (self._checked(value),)
         if not isinstance(value, (list, tuple, set, frozenset)):
             raise self._refuse(
-                f"returned a {type(value).__name__}; with multi_target=True it returns a list.",
-                "return a list of targets; an empty one selects nothing.",
+                f"returned a value of type {type(value).__name__} in place of a list of targets.",
+                "return a list, since multi_target=True; an empty one selects nothing.",
             )
         chosen = {self._checked(item) for item in value}
         return tuple(target for target in self.targets if target in chosen)
@@ -225,6 +228,7 @@ class TypeRouteNode(GateNode):
         routes: Mapping[type, Target],
         fallback: Target | None = None,
     ) -> None:
+        check_name(name, "node name", "TypeRouteNode")
         if not isinstance(routes, Mapping) or not routes:
             raise GraphConfigError(
                 "A TypeRouteNode needs at least one route.",
@@ -241,12 +245,12 @@ class TypeRouteNode(GateNode):
         check_name(input_param, "input name", f"gate {name!r}")
         everything = (*routes.values(), *(() if fallback is None else (fallback,)))
         self._gate(_type_of, name, everything, {"value": input_param}, False)
-        _put(self, "routes", dict(routes))
+        _put(self, "routes", MappingProxyType(dict(routes)))
         _put(self, "fallback", fallback)
 
     def _identity(self) -> tuple[Any, ...]:
-        routes = [(f"{k.__module__}.{k.__qualname__}", str(v)) for k, v in self.routes.items()]
-        return (*super()._identity(), tuple(routes), str(self.fallback))
+        routes = [(f"{k.__module__}.{k.__qualname__}", v) for k, v in self.routes.items()]
+        return (*super()._identity(), *routes, self.fallback)
 
     def decide(self, value: Any) -> tuple[Target, ...]:
         """Return the target of the nearest class. Raises ``RouteError`` without one or a fallback."""

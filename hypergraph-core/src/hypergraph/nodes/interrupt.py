@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypergraph.errors import GraphConfigError
 from hypergraph.nodes.base import HyperNode, check_name
 
 _put = object.__setattr__
@@ -27,6 +28,12 @@ class InterruptNode(HyperNode):
         check_name(name, "node name", "InterruptNode")
         check_name(input_param, "input name", f"interrupt {name!r}")
         check_name(response_param, "response name", f"interrupt {name!r}")
+        if response_type is not None and not isinstance(response_type, type):
+            raise GraphConfigError(
+                f"The response type is a {type(response_type).__name__}, not a class.",
+                where=f"interrupt {name!r}",
+                fix="give the class that answers are instances of, or leave response_type out.",
+            )
         _put(self, "name", name)
         _put(self, "inputs", (input_param,))
         _put(self, "outputs", (response_param,))

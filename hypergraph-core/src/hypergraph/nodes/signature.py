@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Callable
-from types import FunctionType
+from collections.abc import Callable, Mapping
+from types import FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 from hypergraph.errors import GraphConfigError
@@ -18,7 +18,7 @@ from hypergraph.errors import GraphConfigError
 _VARIADIC = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _COROUTINES = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-_EMPTY: dict[str, Any] = {}
+_NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Signature(NamedTuple):
@@ -26,7 +26,7 @@ class Signature(NamedTuple):
 
     params: tuple[str, ...]
     keyword_only: tuple[str, ...]
-    defaults: dict[str, Any]
+    defaults: Mapping[str, Any]
     is_async: bool
     is_generator: bool
 
@@ -51,11 +51,10 @@ def _from_code(func: FunctionType) -> Signature:
     only = code.co_kwonlyargcount
     params = code.co_varnames[: positional + only]
     values = func.__defaults__
-    defaults = (
-        dict(zip(params[positional - len(values) : positional], values)) if values else _EMPTY
-    )
-    if func.__kwdefaults__:
-        defaults = {**defaults, **func.__kwdefaults__}
+    defaults = _NO_DEFAULTS
+    if values or func.__kwdefaults__:
+        last = zip(params[positional - len(values or ()) : positional], values or ())
+        defaults = MappingProxyType({**dict(last), **(func.__kwdefaults__ or {})})
     return Signature(
         params,
         params[positional:] if only else (),
@@ -69,9 +68,11 @@ def _from_inspect(func: Callable[..., Any]) -> Signature:
     where = f"function {describe(func)}"
     if not callable(func):
         raise GraphConfigError(
-            f"A {type(func).__name__} is not a function.",
+            f"A node wraps a function, and this is of type {type(func).__name__}.",
             where=where,
-            fix="decorate a function with @node, or pass a callable to node(...).",
+            fix="use graph.as_node() to nest a graph."
+            if hasattr(func, "as_node")
+            else "decorate a function with @node, or pass a callable to node(...).",
         )
     try:
         parameters = inspect.signature(func).parameters.values()
@@ -98,7 +99,7 @@ def _from_inspect(func: Callable[..., Any]) -> Signature:
     return Signature(
         tuple(p.name for p in parameters),
         tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
-        {p.name: p.default for p in parameters if p.default is not p.empty},
+        MappingProxyType({p.name: p.default for p in parameters if p.default is not p.empty}),
         *_kind(func),
     )
 

@@ -170,9 +170,9 @@ def _line(line: Line, x: float, y: float) -> str:
 def _label(line: Line, x: float, y: float) -> Iterator[str]:
     if not line.label:
         return
-    (ax, ay), (bx, by) = line.points[1:3]
-    share = 0.5
-    px, py = x + ax + (bx - ax) * share, y + ay + (by - ay) * share + 3
+    (ax, ay), (bx, by) = line.points[2:4] if line.back else line.points[1:3]
+    # Past the middle: there the edges from one box already lie apart.
+    px, py = x + ax + (bx - ax) * 0.65, y + ay + (by - ay) * 0.56 + 3
     if line.back:
         px += len(line.label) * LETTER / 2 * 0.85 + 4
     yield f'<text class="label" x="{px:.1f}" y="{py:.1f}">{escape(line.label)}</text>'

@@ -19,6 +19,7 @@ PAD = 14
 GAP_X = 26
 GAP_Y = 46
 LANE = 14  # width that a passing edge takes
+BELOW = 10  # how far below its source an edge that goes back turns
 MAX_LETTERS = 40
 
 
@@ -166,12 +167,13 @@ def _placed(items: Sequence[_Item], edges: Sequence[EdgeView]) -> Drawing:
             for place in chains[edge.source, edge.target]:
                 middle = left[place] + widths[place] / 2
                 points += [(middle, upper[place]), (middle, lower[place])]
-            source, target = boxes[edge.source], boxes[edge.target]
-            points[0] = (points[0][0], source.y + source.height)
-            points[-1] = (points[-1][0], target.y)
+            above, below = boxes[edge.source], boxes[edge.target]
+            points[0] = (points[0][0], above.y + above.height)
+            points[-1] = (points[-1][0], below.y)
             lines.append(_line(edge, points))
     width = total + (18.0 * len(backs) + 60 if backs else 0)
-    return Drawing(width=width, height=max(y - GAP_Y, 0), boxes=tuple(boxes), lines=tuple(lines))
+    height = max(y - GAP_Y, 0) + (BELOW if backs else 0)
+    return Drawing(width=width, height=height, boxes=tuple(boxes), lines=tuple(lines))
 
 
 def _depths(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
@@ -238,9 +240,10 @@ def _line(edge: EdgeView, points: Sequence[tuple[float, float]]) -> Line:
 
 
 def _back(edge: EdgeView, boxes: Sequence[Box], lane: float) -> Line:
-    """Lead an edge that goes upwards, or to its own source, round the right-hand side."""
+    """Lead an edge that goes upwards, or to its own source, out below and round the right side."""
     source, target = boxes[edge.source], boxes[edge.target or 0]
-    start = (source.x + source.width, source.y + source.height / 2 + 6)
+    start = (source.x + source.width * 0.75, source.y + source.height)
     end = (target.x + target.width, target.y + target.height / 2 - 6)
-    line = _line(edge, [start, (lane, start[1]), (lane, end[1]), end])
+    below = start[1] + BELOW
+    line = _line(edge, [start, (start[0], below), (lane, below), (lane, end[1]), end])
     return Line(points=line.points, label=line.label, control=line.control, back=True)

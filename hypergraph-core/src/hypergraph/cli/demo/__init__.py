@@ -84,7 +84,7 @@ def _cache(directory: str | None) -> Any:
 def _answer(question: str, entries: list[Any], rounds: int) -> str:
     lines = [f"{question}  (query refined {rounds}x)" if rounds else question]
     for entry in entries:
-        summary = textwrap.shorten(entry.summary, 90, placeholder=" ...")
+        summary = textwrap.shorten(entry.text.partition("\n\n")[0], 90, placeholder=" ...")
         lines += [f"  {entry.name}  ({entry.place})", f"      {summary}"]
     return "\n".join(lines if entries else [*lines, "  nothing found"]) + "\n"
 

@@ -1,8 +1,7 @@
 """A search engine for the documentation of the Python standard library on this machine.
 
-Every step is a plain function; the names of its parameters say where its inputs come from. One graph
-reads a module and is mapped over all of them. Another answers a question, in a loop that refines the
-query until its hits agree on a module.
+Every step is a plain function, and parameters say by their names where their values come from. One
+graph reads a module, and is mapped over all. One looks a question up, in a loop that refines the query.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import math
 import re
 import sys
 import sysconfig
-import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +22,7 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 SKIPPED = re.compile(r"(^|/)(_(?!_init__)|tests?/|idlelib/|antigravity|this)")
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 COMMON = re.compile(
-    "a|an|and|are|as|at|be|by|can|do|does|for|from|has|have|how|if|in|is|it|its|my|of|on|or|that|"
-    "the|there|this|to|use|used|using|was|what|when|where|which|with|you"
+    "an?|are|as|at|be|by|can|do|does|for|from|has|how|in|is|its?|my|of|on|or|that|the|to|what|when|which"
 )
 Query = dict[str, float]  # words, and how much each counts
 
@@ -35,15 +32,14 @@ class Entry(NamedTuple):
 
     name: str
     place: str
-    summary: str
+    text: str
     words: dict[str, int]
 
 
 class Index(NamedTuple):
-    """All entries, the rarity of each word, and how well each word describes which entry."""
+    """All entries, and for each word how well it describes which of them."""
 
     entries: list[Entry]
-    rarity: dict[str, float]
     postings: dict[str, dict[int, float]]
 
 
@@ -57,18 +53,16 @@ def documented(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, int, st
     """Yield name, line and docstring of every public function and class in a body of code."""
     for item in body:
         if isinstance(item, DEFINITIONS) and not item.name.startswith("_"):
-            name = f"{prefix}.{item.name}"
             if text := ast.get_docstring(item):
-                yield name, item.lineno, text
+                yield f"{prefix}.{item.name}", item.lineno, text
             if isinstance(item, ast.ClassDef):
-                yield from documented(item.body, name)
+                yield from documented(item.body, f"{prefix}.{item.name}")
 
 
 @node(output_name="source", cache=False)  # reading a file is as quick as asking the cache for it
 def read(file: Path) -> str:
     """Read a module."""
-    with tokenize.open(LIBRARY / file) as text:
-        return text.read()
+    return (LIBRARY / file).read_text(encoding="utf-8", errors="replace")
 
 
 @branch(when_true="collect", when_false=END)
@@ -83,12 +77,10 @@ def collect(file: Path, source: str) -> list[Entry]:
     tree = ast.parse(source)
     module = ".".join(part for part in file.with_suffix("").parts if part != "__init__")
     topic = words_of((ast.get_docstring(tree) or "").partition("\n\n")[0])
-    entries = []
-    for name, line, text in documented(tree.body, module):
-        words = Counter(words_of(text) + 2 * words_of(name) + topic)
-        summary = text.partition("\n\n")[0]
-        entries.append(Entry(name, f"{file.as_posix()}:{line}", summary, dict(words)))
-    return entries
+    return [
+        Entry(name, f"{file}:{line}", text, Counter(words_of(text) + 2 * words_of(name) + topic))
+        for name, line, text in documented(tree.body, module)
+    ]
 
 
 module = Graph([read, has_text, collect], name="module").select("entries")
@@ -106,22 +98,22 @@ def list_files() -> list[Path]:
 @node(output_name="index", cache=False)  # weighing is as quick as asking the cache
 def weigh(entries: list[list[Entry] | None]) -> Index:
     """Weigh each word of each entry (Okapi BM25); modules that were left out have no entries."""
-    found = [entry for of_module in entries for entry in of_module or ()]
+    found = [entry for of_module in entries if of_module for entry in of_module]
     spread = Counter(word for entry in found for word in entry.words)
-    rarity = {word: math.log(1 + len(found) / count) for word, count in spread.items()}
-    length = sum(sum(entry.words.values()) for entry in found) / len(found)
+    length = sum(sum(entry.words.values()) for entry in found) / (len(found) or 1)
     postings: dict[str, dict[int, float]] = {word: {} for word in spread}
     for number, entry in enumerate(found):
         penalty = 0.3 + 0.9 * sum(entry.words.values()) / length
         for word, count in entry.words.items():
-            postings[word][number] = rarity[word] * count * 2.2 / (count + penalty)
-    return Index(found, rarity, postings)
+            rarity = math.log(1 + len(found) / spread[word])
+            postings[word][number] = rarity * count * 2.2 / (count + penalty)
+    return Index(found, postings)
 
 
 @node(output_name=("query", "rounds"), cache=False)
 def ask(question: str, index: Index) -> tuple[Query, int]:
     """Turn a question into a first query."""
-    return {word: 1.0 for word in words_of(question) if word in index.rarity}, 0
+    return {word: 1.0 for word in words_of(question) if word in index.postings}, 0
 
 
 @node(output_name="hits", cache=False)  # searching an index is quicker than comparing it
@@ -144,14 +136,13 @@ def good_enough(hits: list[Entry], rounds: int) -> bool:
 def refine(query: Query, rounds: int, hits: list[Entry], index: Index) -> tuple[Query, int]:
     """Add two words that are typical of the best hits, and trust words less that are in none."""
     shared = Counter(word for hit in hits[:3] for word in hit.words)
-    typical = sorted(shared, key=lambda word: -shared[word] * index.rarity[word])
+    typical = sorted(shared, key=lambda word: len(index.postings[word]) / shared[word] ** 3)
     added = [word for word in typical if word not in query and len(index.postings[word]) > 2][:2]
     kept = {word: weight if word in shared else weight / 2 for word, weight in query.items()}
     return kept | dict.fromkeys(added, 0.5), rounds + 1
 
 
 lookup = Graph([ask, search, good_enough, refine], name="lookup").select("hits", "rounds")
-
-every_module = module.as_node().with_inputs(file="files").map_over("files")
-every_lookup = lookup.as_node().with_inputs(question="questions").map_over("questions")
-graph = Graph([list_files, every_module, weigh, every_lookup], name="library")
+modules = module.as_node().with_inputs(file="files").map_over("files")
+lookups = lookup.as_node().with_inputs(question="questions").map_over("questions")
+graph = Graph([list_files, modules, weigh, lookups], name="library")

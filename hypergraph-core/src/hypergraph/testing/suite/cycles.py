@@ -247,7 +247,8 @@ class CycleRules(SuiteBase):
             outer_end,
         ]
         graph = Graph(nodes, entrypoint="outer_entry")
-        outputs = self.run_graph(runner, graph, {"late": 0, "result": 0})
+        inputs = {"late": 0, "result": 0}
+        outputs = self.run_graph(runner, graph, inputs, max_iterations=20)
         assert (outputs["tried"], outputs["result"], outputs["late"]) == (3, 2, 3), (
             "an edge back to the entry of the inner loop makes it due, as every way round inside "
             "that loop passes the gated node; the way round outside it does not count"
