@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, get_overloads
 
 import hypergraph
-import hypergraph_runner_sync.driver
 from hypergraph import cache, cli, errors, events, runners, serialization, testing
 from hypergraph.cache import disk
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
@@ -120,11 +119,6 @@ def effect_table() -> str:
         if isinstance(thing, type) and thing.__module__ == effects.__name__
     ]
     return table(["Effect", "Meaning"], ([f"`{one.__name__}`", first_words(one)] for one in found))
-
-
-def driver() -> str:
-    """The source of the interpreter of SyncRunner."""
-    return f"```python notest\n{inspect.getsource(hypergraph_runner_sync.driver.drive)}```\n"
 
 
 def error_classes() -> list[type[Exception]]:
@@ -388,7 +382,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "capabilities": capabilities,
     "command-line": command_line,
     "distributions": distributions,
-    "driver": driver,
     "effects": effect_table,
     "errors": error_table,
     "features": features,

@@ -28,10 +28,9 @@ def wide(directory: Path, size: int) -> Call:
 def listener(directory: Path, size: int) -> Call:
     """Tell a listener before and after each call, with what a listener wants to know."""
     steps = functions.functions_of(functions.chain(directory, size))
-    seen: list[None] = []
 
     def on_event(kind: str, name: str, values: dict[str, Any]) -> None:
-        seen.append(None)
+        pass
 
     def run() -> int:
         value, names = 0, [f"v{i}" for i in range(size + 1)]
@@ -40,8 +39,6 @@ def listener(directory: Path, size: int) -> Call:
             on_event("start", name, {names[number]: value})
             value = step(value)
             on_event("end", name, {name: value})
-        assert len(seen) == 2 * size
-        seen.clear()
         return value
 
     return run

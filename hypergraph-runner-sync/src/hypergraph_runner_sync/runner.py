@@ -168,11 +168,8 @@ class SyncRunner(BaseRunner):
     def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
         """Run a nested graph for another runner; events reach the parent's listeners too."""
         plan, parent = self._accepted(graph), context.settings
-        emit = dispatcher(
-            (*self.event_processors, *((_Forward(parent.emit),) if parent.emit else ()))
-        )
         chosen = Options(session_id=parent.session_id, max_iterations=parent.limit)
-        settings = self._settings(chosen, emit)
+        settings = self._settings(chosen, parent)
         above = context.scope
         run_id = settings.new_run_id()
         scope = Scope(run_id, settings.new_span_id(), above.parent_span_id, above.parent_run_id,
@@ -201,21 +198,28 @@ class SyncRunner(BaseRunner):
             or nesting.depth > DEEPEST_LANE
         )
 
-    def _settings(self, options: Options, emit: Any = None) -> Settings:
+    def _settings(self, options: Options, parent: Settings | None = None) -> Settings:
+        """Return the settings of a run. One nested in another runner's tells its listeners too."""
+        listeners = processors = (*self.event_processors, *options.event_processors)
+        if parent is not None and parent.emit is not None:
+            own = [p for p in processors if not any(p is told for told in parent.processors)]
+            listeners = (*own, _Forward(parent.emit))
+            processors = (*own, *parent.processors)
         return Settings(
             limit=options.max_iterations,
             clock=time.perf_counter,
             wall=time.time,
             new_run_id=new_run_id,
             new_span_id=_span_ids.__next__,
-            emit=emit or dispatcher((*self.event_processors, *options.event_processors)),
+            emit=dispatcher(listeners),
+            processors=processors,
             cache=self.cache,
             session_id=options.session_id,
         )
 
 
 class _Forward:
-    """Hands the events of a nested run to whoever listens to the parent's."""
+    """Hands the events of a nested run to those who listen to the parent's."""
 
     def __init__(self, emit: Any) -> None:
         self.on_event = emit

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+
 def join_chunks(chunks: list[Any], func: Callable[..., Any]) -> Any:
     """Return the value of a generator node that yielded ``chunks``."""
     if not chunks:

@@ -13,6 +13,7 @@ import msgspec
 
 from hypergraph.cache.base import Cache
 from hypergraph.events.dispatch import Emit
+from hypergraph.events.processor import EventProcessor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +21,8 @@ class Settings:
     """What holds for a whole run.
 
     ``clock``: seconds, monotonic. ``wall``: seconds since the epoch. ``new_run_id`` and ``new_span_id``
-    give unique ids. ``emit`` is ``None`` when nobody listens; then no event is made. ``warned`` holds
-    what has been warned of once.
+    give unique ids. ``emit`` is ``None`` when nobody listens; then no event is made. ``processors`` are
+    those it hands events to. ``warned`` holds what has been warned of once.
     """
 
     limit: int
@@ -30,6 +31,7 @@ class Settings:
     new_run_id: Callable[[], str]
     new_span_id: Callable[[], int]
     emit: Emit | None = None
+    processors: tuple[EventProcessor, ...] = ()
     cache: Cache | None = None
     session_id: str | None = None
     warned: set[tuple[str, str]] = field(default_factory=set)

@@ -20,8 +20,7 @@ from hypergraph.graph.features import Nesting, graph_features, nesting_of
 from hypergraph.graph.graph_node import GraphNode
 from hypergraph.graph.inputs import InputSpec, input_spec
 from hypergraph.nodes import HyperNode
-from hypergraph.nodes.base import hint
-from hypergraph.nodes.base import check_name
+from hypergraph.nodes.base import check_name, hint
 
 _put = object.__setattr__
 _check_types = deferred("hypergraph.graph.typecheck:check_types")
@@ -71,8 +70,9 @@ class Graph:
         where = f"graph {name!r}" if name else "graph"
         if name is not None:
             check_name(name, "graph name", where)
-        several = entrypoint is None or isinstance(entrypoint, (list, tuple))
-        points = tuple(entrypoint or ()) if several else (entrypoint,)
+        points: tuple[Any, ...] = (entrypoint,)
+        if entrypoint is None or isinstance(entrypoint, (list, tuple)):
+            points = tuple(entrypoint or ())
         _put(self, "name", name)
         _put(self, "node_list", validate.check_nodes(nodes, where))
         _put(self, "entrypoints", points)
@@ -85,7 +85,7 @@ class Graph:
         _put(
             self,
             "entry_numbers",
-            validate.check_entrypoints(points, self.wiring, where),
+            validate.check_entrypoints(points, self.node_list, self.wiring, where),
         )
         if edges is not None:
             validate.check_edges(edges, self.data_edges, self.wiring, where)

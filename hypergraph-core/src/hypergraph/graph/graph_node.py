@@ -7,7 +7,7 @@ the names inside, and every rename, prefix and exposure is an edit of those maps
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType as _read_only
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from hypergraph._deferred import deferred
@@ -64,8 +64,8 @@ class GraphNode(HyperNode):
         _put(self, "name", name)
         _put(self, "graph", graph)
         _put(self, "namespaced", namespaced)
-        _put(self, "inner_inputs", _read_only({prefix + p: p for p in graph.inputs.all}))
-        _put(self, "inner_outputs", _read_only({prefix + p: p for p in graph.outputs}))
+        _put(self, "inner_inputs", MappingProxyType({prefix + p: p for p in graph.inputs.all}))
+        _put(self, "inner_outputs", MappingProxyType({prefix + p: p for p in graph.outputs}))
         _put(self, "inputs", tuple(self.inner_inputs))
         _put(self, "outputs", tuple(self.inner_outputs))
         _put(self, "rename_history", ())
@@ -175,7 +175,9 @@ class GraphNode(HyperNode):
         history: tuple[Rename, ...],
     ) -> GraphNode:
         ports = self.inner_inputs if kind == "input" else self.inner_outputs
-        maps = _read_only({renames.get(outer, outer): inner for outer, inner in ports.items()})
+        maps = MappingProxyType(
+            {renames.get(outer, outer): inner for outer, inner in ports.items()}
+        )
         if kind == "output":
             return self._copy(outputs=changed, inner_outputs=maps, rename_history=history)
         return self._copy(

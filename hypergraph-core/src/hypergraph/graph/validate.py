@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 from hypergraph.errors import GraphConfigError, did_you_mean
 from hypergraph.graph.edges import Wiring
 from hypergraph.nodes import END, GateNode, HyperNode
+from hypergraph.nodes.base import check_name, hint
 
 Nodes = Sequence[HyperNode]
 Sides = dict[int, dict[int, set[int]]]  # of a node: the gates, and their targets, it lies behind
@@ -134,7 +135,9 @@ def _check_way_out(members: frozenset[int], nodes: Nodes, wiring: Wiring, where:
         )
 
 
-def check_entrypoints(entrypoints: tuple[str, ...], wiring: Wiring, where: str) -> tuple[int, ...]:
+def check_entrypoints(
+    entrypoints: tuple[str, ...], nodes: Nodes, wiring: Wiring, where: str
+) -> tuple[int, ...]:
     """Return the entrypoints as node numbers, refusing unknown ones and those outside every cycle."""
     for name in entrypoints:
         check_name(name, "entrypoint", where)
@@ -153,6 +156,11 @@ def check_entrypoints(entrypoints: tuple[str, ...], wiring: Wiring, where: str) 
     return tuple(wiring.index[name] for name in entrypoints)
 
 
+def _is_edge(edge: object) -> bool:
+    several = isinstance(edge, (tuple, list)) and 2 <= len(edge) <= 3
+    return several and all(isinstance(name, str) for name in cast("Sequence[object]", edge))
+
+
 def check_edges(
     stated: Iterable[Sequence[str]],
     found: Sequence[tuple[str, str, str]],
@@ -166,14 +174,12 @@ def check_edges(
             listed.setdefault(key, []).append(known)
     wanted = set()
     for edge in stated:
-        if not isinstance(edge, (tuple, list)) or not 2 <= len(edge) <= 3:
+        if not _is_edge(edge):
             raise GraphConfigError(
                 "An edge is (producer, consumer) or (producer, consumer, name).",
                 where=where,
                 fix='write edges=[("fetch", "parse"), ...].',
             )
-        for name in edge:
-            check_name(name, "name in edges=", where)
         for name in edge[:2]:
             if name not in wiring.index:
                 raise GraphConfigError(

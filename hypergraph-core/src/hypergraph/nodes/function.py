@@ -9,11 +9,20 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
 from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Self,
+    TypeVar,
+    overload,
+)
 
 from hypergraph._deferred import deferred
 from hypergraph.errors import GraphConfigError, HypergraphWarning
@@ -274,14 +283,15 @@ def node(
     for signatures that cannot be wired by name.
     """
 
-    if func is None:
-        return partial(
-            FunctionNode,
-            output_name=output_name,
-            name=name,
-            rename_inputs=rename_inputs,
-            cache=cache,
+    def wrap(func: Callable[..., Any]) -> FunctionNode[..., Any]:
+        return FunctionNode(
+            func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
         )
-    return FunctionNode(
-        func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
+
+    if func is None:
+        return wrap
+    return (
+        FunctionNode(  # not by wrap(): a warning names the caller, who is two frames up either way
+            func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
+        )
     )
