@@ -12,7 +12,7 @@ from benchmarks import measure
 from benchmarks.cases import CASES, Case
 from benchmarks.environments import OURS, PEERS, python_of
 from benchmarks.process import Process, processes
-from benchmarks.report import Row, as_text, machine, unsteadiness, write_json
+from benchmarks.report import Row, as_text, machine, write_json
 
 IMPORTS = {
     "import hypergraph, over bare Python": ("import hypergraph", 40.0),
@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         modules = measure.loaded_modules(pythons["hypergraph"], "import hypergraph")
         print(f"\n`import hypergraph` loads: {', '.join(modules)}")
     print(
-        f"{machine()}; medians of {effort.rounds} interleaved rounds, typically "
-        f"{unsteadiness(rows):.2f} times the best; (x2) takes twice as long as hypergraph"
+        f"{machine()}; medians of {effort.rounds} interleaved rounds; cpu: what of it was spent on a "
+        "processor; (x2): takes twice as long as hypergraph"
     )
     if options.json:
         write_json(options.json, rows, modules)

@@ -37,9 +37,13 @@ QUICK = Effort(rounds=3, seconds=0.01, budget=0.1, timeout=2.0, starts=3)
 
 @dataclass(slots=True)
 class Result:
-    """What a contender's rounds gave: seconds (or bytes) per unit, or why there are none."""
+    """What a contender's rounds gave: seconds (or bytes) per unit, or why there are none.
+
+    ``cpu``: the seconds of the same rounds that the process spent on a processor.
+    """
 
     rounds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     cannot: str = ""
     why: str = ""
 
@@ -76,8 +80,7 @@ def measure(case: Case, workers: Mapping[str, Process], effort: Effort) -> Resul
             answer = worker.ask(effort.timeout, do="round")
             spent[name] += time.perf_counter() - began
             _note(results[name], answer)
-            if "seconds" in answer:
-                results[name].rounds.append(answer["seconds"] / units[name])
+            _keep(results[name], answer, units[name])
     return results
 
 
@@ -96,8 +99,8 @@ def _measure_starts(
                 question = {"case": case.name, "directory": str(directory)}
                 answer = worker.ask(effort.timeout, do="first", **question)
                 _note(results[name], answer)
-                if number and "seconds" in answer:
-                    results[name].rounds.append(answer["seconds"] / case.units)
+                if number:
+                    _keep(results[name], answer, case.units)
 
 
 def measure_memory(case: Case, workers: Mapping[str, Process]) -> tuple[Results, Results]:
@@ -141,6 +144,12 @@ def _start(python: Path, statement: str) -> float:
     began = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=environment())
     return time.perf_counter() - began
+
+
+def _keep(result: Result, answer: dict[str, Any], units: int) -> None:
+    if "seconds" in answer:
+        result.rounds.append(answer["seconds"] / units)
+        result.cpu.append(answer["cpu"] / units)
 
 
 def _note(result: Result, answer: dict[str, Any]) -> None:

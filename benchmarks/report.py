@@ -40,13 +40,13 @@ def as_text(rows: Sequence[Row], contenders: Sequence[str]) -> str:
     """Return the table: targets, medians, and for each other contender its median and ratio."""
     others = [name for name in contenders if name != "hypergraph"]
     titles = {"hand": "by hand"}
-    lines = [["case", "", "at most", "median", "", "best", *(titles.get(n, n) for n in others)]]
+    lines = [["case", "", "at most", "median", "", "cpu", *(titles.get(n, n) for n in others)]]
     for row in rows:
         target = "" if row.target is None else _number(row.target)
         verdict = "" if row.target is None or row.measured is None else "OVER" if row.over else "ok"
         shown = _shown(row.results.get("hypergraph"), row.unit)
         cells = [_against(row, name) for name in others]
-        lines.append([row.title, row.unit, target, shown, verdict, _best(row), *cells])
+        lines.append([row.title, row.unit, target, shown, verdict, _cpu(row), *cells])
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join(_line(line, widths) for line in lines)
 
@@ -57,17 +57,10 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*aligned, *(cell.rjust(width) for cell, width in rest)]).rstrip()
 
 
-def _best(row: Row) -> str:
-    """Show hypergraph's fastest round: the difference to the median is what the machine did besides."""
+def _cpu(row: Row) -> str:
+    """Show what hypergraph used of a processor; the rest of the median it waited."""
     result = row.results.get("hypergraph")
-    return _number(min(result.rounds) * SCALE[row.unit]) if result and result.rounds else ""
-
-
-def unsteadiness(rows: Sequence[Row]) -> float:
-    """Return by how much hypergraph's median rounds were slower than its fastest, typically."""
-    timed = [row.results["hypergraph"] for row in rows if "hypergraph" in row.results]
-    spread = [each.median / min(each.rounds) for each in timed if each.median and each.rounds[1:]]
-    return statistics.median(spread) if spread else 1.0
+    return _number(statistics.median(result.cpu) * SCALE[row.unit]) if result and result.cpu else ""
 
 
 def _against(row: Row, name: str) -> str:
@@ -112,7 +105,13 @@ def write_json(path: Path, rows: Sequence[Row], modules: Sequence[str]) -> None:
                 "measured": row.measured,
                 "over": row.over,
                 "contenders": {
-                    name: {"rounds": r.rounds, "median": r.median, "cannot": r.cannot, "why": r.why}
+                    name: {
+                        "rounds": r.rounds,
+                        "cpu": r.cpu,
+                        "median": r.median,
+                        "cannot": r.cannot,
+                        "why": r.why,
+                    }
                     for name, r in row.results.items()
                 },
             }

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -53,16 +54,19 @@ class Worker:
             started = time.perf_counter()
             call()
             once = time.perf_counter() - started
+        if not does_the_work(found, node_calls(call, self.directory)):
+            return {"cannot": "other work", "why": "it does not call the functions as it should"}
         self.call, self.number = call, max(1, round(seconds / max(once, 1e-7)))
         return {"number": self.number}
 
     def round(self) -> dict[str, Any]:
-        """Time one round; returns the seconds of one call."""
+        """Time one round; returns the seconds of one call, and those of them spent on the processor."""
         call, numbers = self.call, range(self.number)
-        started = time.perf_counter()
+        cpu, started = time.process_time(), time.perf_counter()
         for _ in numbers:
             call()
-        return {"seconds": (time.perf_counter() - started) / self.number}
+        ended, cpu_ended = time.perf_counter(), time.process_time()
+        return {"seconds": (ended - started) / self.number, "cpu": (cpu_ended - cpu) / self.number}
 
     def first(self, found: Case, directory: str) -> dict[str, Any]:
         """Time one of the first calls here, on a directory that another process may have filled."""
@@ -71,10 +75,12 @@ class Worker:
         call = self.contender.PREPARE[found.kind](Path(directory), found.size)
         for _ in range(found.start_call - 1):
             call()
-        started = time.perf_counter()
+        cpu, started = time.process_time(), time.perf_counter()
         answer = call()
-        seconds = time.perf_counter() - started
-        return {"seconds": seconds} if answer == expected(found) else {"cannot": "wrong"}
+        ended, cpu_ended = time.perf_counter(), time.process_time()
+        if answer != expected(found):
+            return {"cannot": "wrong"}
+        return {"seconds": ended - started, "cpu": cpu_ended - cpu}
 
     def memory(self, found: Case) -> dict[str, Any]:
         """Measure apart from the time what a mapped call holds, and its peak, in bytes per item."""
@@ -98,6 +104,41 @@ def expected(found: Case) -> Any:
     if found.kind in ("map", "nested-map"):
         return 3 * sum(range(1, size + 1))
     return {"wide": size + sum(range(size)), "miss-disk": True}.get(found.kind, size)
+
+
+def does_the_work(found: Case, called: int) -> bool:
+    """Say whether a call called the functions of the case as often as it must: a hit calls none."""
+    size = found.size
+    if found.kind.startswith("hit-") or found.kind.endswith(("-out", "-in")):
+        return called == 0
+    needed = {
+        "build": 0,
+        "wide": size + 2,
+        "loop": 2 * size,
+        "map": 3 * size,
+        "nested-map": 3 * size,
+    }
+    return called >= needed.get(found.kind, size)
+
+
+def node_calls(call: Call, directory: Path) -> int:
+    """Count the calls of functions that were written to this directory, in any thread."""
+    count, place = 0, str(directory)
+
+    def profile(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(place) and code.co_name != "by_hand":
+            count += 1
+
+    threading.setprofile(profile)
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return count
 
 
 def main() -> None:

@@ -331,7 +331,7 @@ def test_outputs_as_json() -> None:
     assert json.loads(as_json({"a": (1, None), "b": "é"})) == {"a": [1, None], "b": "é"}
     looped: list[object] = []
     looped.append(looped)
-    for value, kind in [({1}, "set"), (float("nan"), "float"), (looped, "list"), (Able, "type")]:
+    for value, kind in [({1}, "set"), (float("nan"), "float"), (looped, "list"), (object, "type")]:
         with pytest.raises(UsageError, match=rf"output 'x' is a {kind} that JSON cannot hold"):
             as_json({"fine": 1, "x": value})
 

@@ -193,8 +193,8 @@ def test_no_name_becomes_an_identifier_or_leaves_its_quotes(name: str) -> None:
 
 
 def test_what_a_type_route_says_is_escaped() -> None:
-    Odd = type('A<b>"#`', (), {})
-    graph = Graph([TypeRouteNode("kinds", "item", {Odd: END})])
+    odd = type('A<b>"#`', (), {})
+    graph = Graph([TypeRouteNode("kinds", "item", {odd: END})])
     assert "A#lt;b#gt;#quot;#35;#96;" in graph.to_mermaid()
     assert "A&lt;b&gt;&quot;#`" in graph.visualize()
 
@@ -302,3 +302,12 @@ def test_data_flows_downwards_except_where_a_loop_closes() -> None:
     for line in drawing.lines:
         assert (line.points[0][1] < line.points[-1][1]) is not line.back
     assert [line.label for line in drawing.lines if line.back] == ["query"]
+
+
+def test_a_node_that_only_feeds_itself_is_no_loop() -> None:
+    graph = Graph([node(lambda total: total, name="keep", output_name="total")], name="g")
+    assert graph.describe().endswith("keep(total) -> total")
+    assert "Seeds:    total" in graph.describe()
+    assert "  i0 --> n0\n" in graph.to_mermaid()
+    assert "n0 -->" not in graph.to_mermaid()
+    assert layout(view(graph)).width > 0

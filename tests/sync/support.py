@@ -42,6 +42,8 @@ in_every_lane = pytest.mark.parametrize(
     "runner", [pytest.param(make, id=name) for name, make in LANES.items()], indirect=True
 )
 
+UNCACHED_IS_FINE = pytest.mark.filterwarnings("ignore:Node .* is not cached")
+
 
 def notes(error: BaseException) -> list[str]:
     """Return the notes that hypergraph put on an error."""

@@ -14,7 +14,9 @@ from hypergraph.errors import (
     OutputCountError,
     UnknownInputError,
 )
-from tests.sync.support import LANES, in_every_lane
+from tests.sync.support import LANES, UNCACHED_IS_FINE, in_every_lane
+
+pytestmark = UNCACHED_IS_FINE
 
 
 @node(output_name="doubled")
@@ -124,7 +126,6 @@ def test_a_wrong_number_of_outputs_is_an_error(runner, returned, actual):
 
 
 @in_every_lane
-@pytest.mark.filterwarnings("ignore:Node 'several' is not cached")
 def test_several_outputs_may_come_from_any_iterable(runner):
     for make in (list, tuple, iter, lambda pair: map(str, pair)):
         several = node(lambda x, make=make: make((1, 2)), name="several", output_name=("a", "b"))
@@ -133,7 +134,6 @@ def test_several_outputs_may_come_from_any_iterable(runner):
 
 
 @in_every_lane
-@pytest.mark.filterwarnings("ignore:Node 'remember' is not cached")
 def test_a_node_without_outputs_runs_and_returns_nothing(runner):
     seen = []
     assert runner.run(Graph([remember, double]), {"x": 1, "seen": seen}) == {"doubled": 2}
@@ -258,6 +258,4 @@ def test_a_chain_of_ten_thousand_nodes_runs(runner):
 @in_every_lane
 def test_a_node_may_itself_run_a_graph_on_the_same_runner(runner):
     outer = node(lambda x: runner.run(SUM, {"x": x})["total"], name="outer", output_name="out")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("warnings.warn", lambda *args, **kwargs: None)  # a runner cannot be keyed
-        assert runner.run(Graph([outer]), {"x": 1}) == {"out": 12}
+    assert runner.run(Graph([outer]), {"x": 1}) == {"out": 12}

@@ -44,8 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:  # it is None where it was closed before we started
             sys.stdout.flush()
         return code
-    except SystemExit as stop:  # argparse has said what there is to say
-        return stop.code if isinstance(stop.code, int) else OK
+    except SystemExit as stop:  # of argparse, which has said what there is to say, or of a node
+        if isinstance(stop.code, int) or stop.code is None:
+            return stop.code or OK
+        print(stop.code, file=sys.stderr)
+        return FAILED
     except (UsageError, HypergraphError) as error:
         print(f"hypergraph: {error}", file=sys.stderr)
         return USAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import inspect
 import sys
 import traceback
 from collections.abc import Awaitable, Mapping
@@ -22,6 +23,7 @@ from hypergraph.errors import (
     MissingExtraError,
     RunnerError,
 )
+from hypergraph.events import EventProcessor
 from hypergraph.execution.places import Place
 from hypergraph.results import RunResult
 from hypergraph.runners import BaseRunner, resolve
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = read_inputs(arguments.input)
     runner = resolve(arguments.runner)
     timings = Timings()
-    listeners = [*progress(), *([timings] if arguments.timings else [])]
+    listeners = [*_watching(runner), *([timings] if arguments.timings else [])]
     options: dict[str, Any] = {"event_processors": listeners} if listeners else {}
     if arguments.select is not None:
         options["select"] = [name.strip() for name in arguments.select.split(",") if name.strip()]
@@ -78,6 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _watching(runner: BaseRunner) -> list[EventProcessor]:
+    """Return what shows progress, if the runner can be listened to."""
+    parameters = inspect.signature(runner.run).parameters.values()
+    listens = any(p.name == "event_processors" or p.kind is p.VAR_KEYWORD for p in parameters)
+    return progress() if listens else []
 
 
 def _finished(result: Any) -> Any:

@@ -59,7 +59,7 @@ def load_graph(target: str, *, full_traceback: bool = False) -> Graph:
 
 
 def _module(name: str) -> ModuleType:
-    if name.endswith(".py") or os.sep in name:
+    if name.endswith(".py") or "/" in name or os.sep in name:
         return _from_file(Path(name))
     try:
         return importlib.import_module(name)

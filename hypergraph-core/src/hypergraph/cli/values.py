@@ -67,7 +67,7 @@ def as_json(outputs: Mapping[str, Any]) -> str:
                 f"output {name!r} is a {kind} that JSON cannot hold ({error}); --select other outputs, "
                 "or leave out --json"
             ) from None
-    return json.dumps(dict(outputs), ensure_ascii=False, indent=2)
+    return json.dumps(dict(outputs), indent=2)
 
 
 def as_text(outputs: Mapping[str, Any]) -> str:

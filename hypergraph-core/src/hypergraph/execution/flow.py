@@ -148,9 +148,8 @@ def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow
 
 def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node that nobody listens to; returns its decoded result."""
-    tables = execution.tables
-    node, function = tables.nodes[number], tables.functions[number]
-    inputs = tables.readers[number](execution.values)
+    node, name, function, read, decode, _ = execution.tables.records[number]
+    inputs = read(execution.values)
     if function is None:
         return (yield from _nested(settings, scope, execution.graph_name, node, inputs))
     call = Call(function, inputs, node)
@@ -159,20 +158,18 @@ def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -
             _, result, _ = yield _answer(settings, scope, execution, number, call)
             return result
         value = yield call
-        decode = tables.decode[number]
         return value if decode is None else decode(value)
     except Exception as error:
-        place_error(error, execution.graph_name, node.name, node.inputs)
+        place_error(error, execution.graph_name, name, node.inputs)
         raise
 
 
 def _reported_node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node between its events; returns its decoded result."""
-    tables = execution.tables
-    node, function = tables.nodes[number], tables.functions[number]
-    name, graph_name, clock = node.name, execution.graph_name, settings.clock
+    node, name, function, read, decode, kind = execution.tables.records[number]
+    graph_name, clock = execution.graph_name, settings.clock
     run_id, span_id, parent = scope.run_id, settings.new_span_id(), scope.span_id
-    inputs = tables.readers[number](execution.values)
+    inputs = read(execution.values)
     cached = False
     started = clock()
     yield NodeStartEvent(run_id, span_id, parent, started, name, graph_name, inputs)
@@ -182,15 +179,14 @@ def _reported_node(settings: Settings, scope: Scope, execution: Execution, numbe
             outputs = result = yield _nested(settings, inner, graph_name, node, inputs)
         else:
             call = Call(function, inputs, node)
-            if tables.streams[number] or (settings.cache is not None and node.cache):
+            if node.is_generator or (settings.cache is not None and node.cache):
                 inner = Scope(run_id, span_id, parent)
                 value, result, cached = yield _answer(settings, inner, execution, number, call)
             else:
                 value = yield call
-                decode = tables.decode[number]
                 result = value if decode is None else decode(value)
             outputs = _by_name(node.outputs, result)
-            if tables.kinds[number] == GATE:
+            if kind == GATE:
                 decision = tuple(map(str, node.decide(value)))
                 now = clock()
                 yield RouteDecisionEvent(run_id, span_id, parent, now, name, graph_name, decision)

@@ -31,6 +31,17 @@ class Output(NamedTuple):
     triggers: tuple[int, ...]
 
 
+class Record(NamedTuple):
+    """What the flow of a node looks at, in one place, as a lookup costs as much as a short call."""
+
+    node: Any
+    name: str
+    function: Callable[..., Any] | None  # None: a nested graph
+    read: Callable[[Values], dict[str, Any]]
+    decode: Callable[[Any], Any] | None
+    kind: int
+
+
 class Tables:
     """The integer tables of one schedule.
 
@@ -63,9 +74,12 @@ class Tables:
         self.kinds = [_kind(node) for node in plan.nodes]
         self.readers = [_inputs_reader(ports) for ports in self.inputs]
         self.functions = [collected(n) if isinstance(n, CallableNode) else None for n in plan.nodes]
-        self.streams = [node.is_generator for node in plan.nodes]
         self.decode = [self._decoder(node) for node in plan.nodes]
         self.calls = [self._call(n) for n in range(count)]
+        self.records = [
+            Record(node, node.name, self.functions[n], self.readers[n], self.decode[n], self.kinds[n])
+            for n, node in enumerate(self.nodes)
+        ]
         self._before: list[int] | None = None
 
     def _slot(self, value: Any) -> int:

@@ -17,6 +17,9 @@ from hypergraph.nodes.definition import Definition, KnownDefinition, recall
 _BUILTINS = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
 
 
+_TRANSPARENT = (staticmethod, type(functools.lru_cache(len)))  # they add nothing to a result
+
+
 def known_definition(func: Any) -> KnownDefinition:
     """Return what a callable is, as something that can say whether it still holds.
 
@@ -51,11 +54,13 @@ def _taken_apart(item: Any) -> tuple[list[Any], Any]:
     if isinstance(item, functools.partial):
         return [item.func], (item.args, item.keywords)
     if isinstance(item, types.MethodType):
-        return [item.__func__], item.__self__
+        owner = item.__self__
+        return [item.__func__, *([] if isinstance(owner, type) else [type(owner)])], owner
     if isinstance(item, _BUILTINS):
         owner = getattr(item, "__self__", None)
         held = owner.__name__ if isinstance(owner, types.ModuleType) else owner
         return [], (item.__qualname__, held)
-    if hasattr(item, "__wrapped__"):
+    if isinstance(item, _TRANSPARENT):
         return [item.__wrapped__], None
-    return [type(item).__call__], item
+    wrapped = [item.__wrapped__] if callable(getattr(item, "__wrapped__", None)) else []
+    return [type(item), *wrapped], item  # all of its class: a method may call others

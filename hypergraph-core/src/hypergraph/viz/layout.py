@@ -130,11 +130,7 @@ def _short(text: str) -> str:
 
 
 def _placed(items: Sequence[_Item], edges: Sequence[EdgeView]) -> Drawing:
-    forward = [
-        (e.source, e.target)
-        for e in edges
-        if e.target is not None and not e.back and e.source != e.target
-    ]
+    forward = [(e.source, e.target) for e in edges if e.target is not None and not e.back]
     depth = _depths(len(items), forward)
     # Every edge is a chain of places: its source, one lane in each layer that it passes, its target.
     widths = [item.width for item in items]
@@ -159,10 +155,10 @@ def _placed(items: Sequence[_Item], edges: Sequence[EdgeView]) -> Drawing:
     boxes = [
         _box(item, left[n], (upper[n] + lower[n] - item.height) / 2) for n, item in enumerate(items)
     ]
-    backs = [edge for edge in edges if edge.back or edge.source == edge.target]
+    backs = [edge for edge in edges if edge.back]
     lines = [_back(e, boxes, total + 18.0 * n) for n, e in enumerate(backs, 1)]
     for edge in edges:
-        if edge.target is not None and not edge.back and edge.source != edge.target:
+        if edge.target is not None and not edge.back:
             points = []
             for place in chains[edge.source, edge.target]:
                 middle = left[place] + widths[place] / 2
@@ -240,7 +236,7 @@ def _line(edge: EdgeView, points: Sequence[tuple[float, float]]) -> Line:
 
 
 def _back(edge: EdgeView, boxes: Sequence[Box], lane: float) -> Line:
-    """Lead an edge that goes upwards, or to its own source, out below and round the right side."""
+    """Lead an edge that goes upwards out below and round the right-hand side."""
     source, target = boxes[edge.source], boxes[edge.target or 0]
     start = (source.x + source.width * 0.75, source.y + source.height)
     end = (target.x + target.width, target.y + target.height / 2 - 6)

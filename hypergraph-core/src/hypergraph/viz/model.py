@@ -52,7 +52,8 @@ class EdgeView:
     """An edge between two shown nodes, by position; ``target`` is ``None`` for ``END``.
 
     ``labels`` are the names of the values that flow, or for a ``control`` edge the choices that take
-    it. ``back`` edges close a loop. A node of a larger loop that feeds itself has no edge for it.
+    it. ``back`` edges close a loop. A node that feeds itself has no edge for it:
+    such an edge triggers nothing.
     """
 
     source: int
@@ -123,17 +124,18 @@ def view(graph: Graph, room: int = ROOM, depth: int = DEPTH) -> GraphView:
     share = (room - len(shown)) // nested if nested and depth else 0
     order = _order(graph) if graph.wiring.cycles else None
     entries = _entries(graph, order)
+    loops = {n for n in entries if len(order.cycles[n].members) > 1} if order else set()
     features = graph.features
     return GraphView(
         name=graph.name,
         size=len(graph.node_list),
         nodes=tuple(
-            _node(node, number in entries, share, depth - 1) for number, node in enumerate(shown)
+            _node(node, number in loops, share, depth - 1) for number, node in enumerate(shown)
         ),
         inputs=_inputs(graph, len(shown), entries),
         outputs=graph.outputs,
         edges=(
-            *_data_edges(graph, len(shown), order, entries),
+            *_data_edges(graph, len(shown), order),
             *_control_edges(graph, len(shown), order),
         ),
         needs=tuple(
@@ -155,7 +157,7 @@ def _order(graph: Graph) -> ForwardOrder:
 
 
 def _entries(graph: Graph, order: ForwardOrder | None) -> frozenset[int]:
-    """Return where the loops of the graph start; of loops within loops, only the outer ones."""
+    """Return where the cycles of the graph start; of cycles within cycles, only the outer ones."""
     cycles = order.cycles.values() if order else ()
     return frozenset(cycle.entry for cycle in cycles if cycle.members in graph.wiring.cycles)
 
@@ -230,15 +232,13 @@ def _inputs(graph: Graph, shown: int, entries: frozenset[int]) -> tuple[InputVie
     )
 
 
-def _data_edges(
-    graph: Graph, shown: int, order: ForwardOrder | None, entries: frozenset[int]
-) -> list[EdgeView]:
+def _data_edges(graph: Graph, shown: int, order: ForwardOrder | None) -> list[EdgeView]:
     back = order.back if order else set()
     names: dict[tuple[int, int], list[str]] = {}
     for consumer, node in enumerate(graph.node_list[:shown]):
         for name in node.inputs:
             for producer in graph.wiring.producers.get(name, ()):
-                if producer < shown and (producer != consumer or producer in entries):
+                if producer < shown and producer != consumer:
                     names.setdefault((producer, consumer), []).append(name)
     return [
         EdgeView(source=pair[0], target=pair[1], labels=tuple(values), back=pair in back)

@@ -17,7 +17,7 @@ from hypergraph._deferred import deferred
 from hypergraph.cache import MISS
 from hypergraph.cli.progress import progress
 from hypergraph.cli.timing import Timings
-from hypergraph.errors import MissingExtraError
+from hypergraph.errors import CacheError, KeyFileError, MissingExtraError
 from hypergraph.runners import create
 
 QUESTIONS = [
@@ -70,15 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _cache(directory: str | None) -> Any:
-    """Open the cache, or say that there is none."""
+    """Open the cache, or say why there is none."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
         disk = _import_module("hypergraph.cache.disk")
-    except MissingExtraError as error:
-        print(f"hypergraph: {error.what} The demo runs without a cache.", file=sys.stderr)
-        print(f"  Fix:   {error.fix}", file=sys.stderr)
+        return disk.DiskCache(directory or home / "hypergraph" / "demo")
+    except (MissingExtraError, CacheError, KeyFileError) as error:
+        print(f"hypergraph: the demo runs without a cache. {error}", file=sys.stderr)
         return None
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return disk.DiskCache(directory or Path(home).expanduser() / "hypergraph" / "demo")
 
 
 def _answer(question: str, entries: list[Any], rounds: int) -> str:
