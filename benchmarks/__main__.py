@@ -16,7 +16,7 @@ from benchmarks.report import Row, as_text, machine, write_json
 
 IMPORTS = {
     "import hypergraph, over bare Python": ("import hypergraph", 40.0),
-    "and what a first graph needs": ("from hypergraph import Graph, SyncRunner, node", None),
+    "import of what a first graph needs": ("from hypergraph import Graph, SyncRunner, node", None),
 }
 PEER_IMPORTS = {
     "pipefunc": "from pipefunc import PipeFunc, Pipeline",
@@ -90,8 +90,8 @@ def _memory(workers: dict[str, Process]) -> list[Row]:
     case = next(case for case in CASES if case.kind == "map")
     held, peak = measure.measure_memory(case, workers)
     return [
-        Row(title="its results hold, per item", unit="B", target=400.0, results=held),
-        Row(title="its peak, per item", unit="B", target=None, results=peak),
+        Row(title="map over 10k items, bytes held per item", unit="B", target=400.0, results=held),
+        Row(title="map over 10k items, peak bytes per item", unit="B", target=None, results=peak),
     ]
 
 

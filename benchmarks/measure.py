@@ -32,7 +32,7 @@ class Effort:
     starts: int = 21
 
 
-QUICK = Effort(rounds=3, seconds=0.01, budget=0.1, timeout=2.0, starts=3)
+QUICK = Effort(rounds=3, seconds=0.01, budget=0.1, timeout=2.0, starts=2)
 
 
 @dataclass(slots=True)

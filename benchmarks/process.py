@@ -25,6 +25,7 @@ class Process:
         self.contender = contender
         self.python = python
         self._worker: subprocess.Popen[str] | None = None
+        self._directory = tempfile.TemporaryDirectory(prefix="hypergraph-bench-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this
 
     def ask(self, timeout: float, **question: Any) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Process:
         return {"cannot": f"> {timeout:.0f} s" if late.is_set() else "died", "why": self._told()}
 
     def close(self) -> None:
-        """End the worker. The next question starts another one."""
+        """End the worker. The next question starts another one, in the same directory."""
         worker, self._worker = self._worker, None
         if worker is None:
             return
@@ -67,9 +68,15 @@ class Process:
             worker.wait()
         worker.stdout.close()
 
+    def end(self) -> None:
+        """End the worker and remove all that it wrote."""
+        self.close()
+        self._directory.cleanup()
+        self._errors.close()
+
     def _start(self) -> subprocess.Popen[str]:
         self._worker = worker = subprocess.Popen(
-            [self.python, "-m", "benchmarks.worker", self.contender],
+            [self.python, "-m", "benchmarks.worker", self.contender, self._directory.name],
             cwd=HERE.parent,
             env=environment(),
             stdin=subprocess.PIPE,
@@ -94,4 +101,4 @@ def processes(pythons: dict[str, Path]) -> Iterator[dict[str, Process]]:
         yield made
     finally:
         for process in made.values():
-            process.close()
+            process.end()

@@ -32,15 +32,12 @@ class Worker:
         self.contender = importlib.import_module(f"benchmarks.contenders.{contender}")
         self.call: Call = lambda: None
         self.number = 1
-        self.count = 0
 
     def prepare(self, found: Case, seconds: float) -> dict[str, Any]:
         """Build what the case needs, check its answer, and choose how often one round calls it."""
         self.call = lambda: None  # let go of the case before
         gc.collect()
-        self.count += 1
-        directory = self.directory / str(self.count)
-        directory.mkdir()
+        directory = Path(tempfile.mkdtemp(dir=self.directory))
         preparations = self.contender.PREPARE
         if found.kind not in preparations:
             return {"cannot": "-"}
@@ -145,16 +142,15 @@ def main() -> None:
     """Answer until there are no more questions."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
-    with tempfile.TemporaryDirectory(prefix="hypergraph-bench-") as directory:
-        worker = Worker(sys.argv[1], Path(directory))
-        print("{}", file=answers, flush=True)
-        for line in sys.stdin:
-            question = json.loads(line)
-            try:
-                answer = _answer(worker, question)
-            except Exception as error:  # told to the one who asked
-                answer = {"cannot": type(error).__name__, "why": str(error)[:300]}
-            print(json.dumps(answer), file=answers, flush=True)
+    worker = Worker(sys.argv[1], Path(sys.argv[2]))
+    print("{}", file=answers, flush=True)
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = _answer(worker, question)
+        except Exception as error:  # told to the one who asked
+            answer = {"cannot": type(error).__name__, "why": str(error)[:300]}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _answer(worker: Worker, question: dict[str, Any]) -> dict[str, Any]:

@@ -106,10 +106,11 @@ def test_an_async_gate_is_known_as_one():
     assert route(targets=["a", END])(ask).is_async
 
 
-@pytest.mark.parametrize("value", [True, 1, "no", [0], object()])
-def test_a_branch_goes_by_truth(value):
-    assert check.decide(value) == ("write",)
-    assert check.decide([] if value else value) == (END,)
+def test_a_branch_goes_by_truth():
+    for value in (True, 1, "no", [0], object()):
+        assert check.decide(value) == ("write",)
+    for value in (False, 0, "", []):
+        assert check.decide(value) == (END,)
 
 
 def test_a_branch_refuses_none():

@@ -1,4 +1,5 @@
 import pytest
+
 from hypergraph_runner_sync import SyncRunner
 
 

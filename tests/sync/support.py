@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from hypergraph_runner_sync import SyncRunner
 
 from hypergraph import MemoryCache
 from hypergraph.events import Event
+from hypergraph_runner_sync import SyncRunner
 
 
 class Listener:
@@ -33,9 +33,7 @@ LANES = {
     "unobserved": SyncRunner,
     "observed": lambda: SyncRunner(event_processors=[Listener()]),
     "cached": lambda: SyncRunner(cache=MemoryCache()),
-    "observed and cached": lambda: SyncRunner(
-        cache=MemoryCache(), event_processors=[Listener()]
-    ),
+    "observed and cached": lambda: SyncRunner(cache=MemoryCache(), event_processors=[Listener()]),
 }
 
 in_every_lane = pytest.mark.parametrize(

@@ -40,6 +40,30 @@ def calls(call: Call) -> int:
 
 def instructions(call: Call) -> int:
     """Count the instructions of the interpreter."""
+    call()
+    return (_traced if sys.version_info < (3, 12) else _monitored)(call)
+
+
+def _monitored(call: Call) -> int:
+    """From Python 3.12 on, tracing instructions is not reliable and monitoring them is."""
+    count, monitoring, tool = 0, sys.monitoring, 4  # type: ignore[attr-defined, unused-ignore]
+
+    def step(code: Any, offset: int) -> None:
+        nonlocal count
+        count += 1
+
+    monitoring.use_tool_id(tool, "instructions")
+    monitoring.register_callback(tool, monitoring.events.INSTRUCTION, step)
+    monitoring.set_events(tool, monitoring.events.INSTRUCTION)
+    try:
+        call()
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.free_tool_id(tool)
+    return count
+
+
+def _traced(call: Call) -> int:
     count = 0
 
     def enter(frame: Any, event: str, argument: Any) -> Any:
@@ -51,7 +75,6 @@ def instructions(call: Call) -> int:
         count += event == "opcode"
         return step
 
-    call()
     outer = sys.gettrace()
     sys.settrace(enter)
     try:

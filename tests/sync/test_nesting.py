@@ -24,9 +24,9 @@ def keep(x):
     return x
 
 
-@node(output_name="total")
-def total(sum):
-    return sum if isinstance(sum, int) else [v for v in sum if v is not None]
+@node(output_name="total", rename_inputs={"parts": "sum"})
+def total(parts):
+    return parts if isinstance(parts, int) else [v for v in parts if v is not None]
 
 
 @node(output_name="n", cache=False)
@@ -169,7 +169,12 @@ def test_a_mapped_input_must_be_a_list_of_items(runner):
     graph = Graph([INNER.as_node().map_over("x")])
     with pytest.raises(InputError, match="'x' is mapped over, but is a str") as caught:
         runner.run(graph, {"x": "secret"})
-    assert "'inner'" in caught.value.where
+    assert caught.value.where == "nested graph 'inner'"
+    deeper = Graph([Graph([INNER.as_node().map_over("x")], name="deeper").as_node()])
+    with pytest.raises(InputError) as caught:
+        runner.run(deeper, {"x": "secret"})
+    assert caught.value.where == "nested graph 'inner'"
+    assert notes(caught.value) == ["hypergraph: node 'deeper/inner' failed; inputs: x"]
     zipped = Graph([INNER.as_node().map_over("x", "offset")])
     with pytest.raises(InputError, match="x has 1, offset has 2"):
         runner.run(zipped, {"x": [1], "offset": [1, 2]})

@@ -4,7 +4,6 @@ from collections import UserDict
 from types import MappingProxyType
 
 import pytest
-from hypergraph_runner_sync import SyncRunner
 
 from hypergraph import Graph, InterruptNode, node
 from hypergraph.errors import (
@@ -14,6 +13,7 @@ from hypergraph.errors import (
     OutputCountError,
     UnknownInputError,
 )
+from hypergraph_runner_sync import SyncRunner
 from tests.sync.support import LANES, UNCACHED_IS_FINE, in_every_lane
 
 pytestmark = UNCACHED_IS_FINE
@@ -115,8 +115,16 @@ def test_several_outputs_are_unpacked_and_one_is_not(runner):
 @in_every_lane
 @pytest.mark.parametrize(
     ("returned", "actual"),
-    [((1,), 1), ([1, 2, 3], 3), ("ab", None), (b"ab", None), ({1: 2, 3: 4}, None), ({1, 2}, None)]
-    + [(None, None), (7, None)],
+    [
+        ((1,), 1),
+        ([1, 2, 3], 3),
+        ("ab", None),
+        (b"ab", None),
+        ({1: 2, 3: 4}, None),
+        ({1, 2}, None),
+        (None, None),
+        (7, None),
+    ],
 )
 def test_a_wrong_number_of_outputs_is_an_error(runner, returned, actual):
     wrong = node(lambda x: returned, name="wrong", output_name=("a", "b"))
@@ -179,12 +187,13 @@ def test_an_empty_generator_gives_what_its_annotation_says():
 def test_select_narrows_what_comes_back_in_the_order_of_the_graph(runner):
     assert runner.run(SUM, {"x": 1}, select="total") == {"total": 12}
     assert list(runner.run(SUM, {"x": 1}, select=["total", "doubled"])) == ["doubled", "total"]
+    assert runner.run(SUM, {"x": 1}, select=iter(["total"])) == {"total": 12}
     assert runner.run(SUM, {"x": 1}, select=[]) == {}
     assert runner.run(SUM.select("total"), {"x": 1}) == {"total": 12}
 
 
 def test_select_refuses_what_is_no_output(runner):
-    with pytest.raises(InputError, match="'totl', which is no output. Did you mean 'total'"):
+    with pytest.raises(InputError, match=r"'totl', which is no output\. Did you mean 'total'"):
         runner.run(SUM, {"x": 1}, select=["totl"])
     with pytest.raises(InputError, match="'x'"):
         runner.run(SUM, {"x": 1}, select="x")
@@ -206,7 +215,7 @@ def test_all_missing_inputs_are_named_before_anything_runs(runner):
 
 @in_every_lane
 def test_an_unknown_input_is_refused_with_the_nearest_name(runner):
-    with pytest.raises(UnknownInputError, match="'mor'. Did you mean 'more'") as caught:
+    with pytest.raises(UnknownInputError, match=r"'mor'\. Did you mean 'more'") as caught:
         runner.run(SUM, {"x": 1, "mor": 2})
     assert caught.value.unknown == ("mor",)
 
@@ -225,7 +234,7 @@ def test_max_iterations_must_be_a_positive_integer(runner, limit):
 
 
 def test_an_unknown_option_is_a_type_error(runner):
-    with pytest.raises(TypeError, match="'max_iteration'. Did you mean 'max_iterations'"):
+    with pytest.raises(TypeError, match=r"'max_iteration'\. Did you mean 'max_iterations'"):
         runner.run(SUM, {"x": 1}, max_iteration=3)
 
 
@@ -259,3 +268,15 @@ def test_a_chain_of_ten_thousand_nodes_runs(runner):
 def test_a_node_may_itself_run_a_graph_on_the_same_runner(runner):
     outer = node(lambda x: runner.run(SUM, {"x": x})["total"], name="outer", output_name="out")
     assert runner.run(Graph([outer]), {"x": 1}) == {"out": 12}
+
+
+@pytest.mark.parametrize("wrong", [None, "sum", double, [double]])
+def test_what_is_no_graph_is_a_type_error(runner, wrong):
+    with pytest.raises(TypeError, match=f"expected a Graph, got {type(wrong).__name__}"):
+        runner.run(wrong, {"x": 1})
+
+
+@pytest.mark.parametrize("wrong", [{}, "disk", object()])
+def test_what_is_no_cache_is_a_type_error(wrong):
+    with pytest.raises(TypeError, match=f"{type(wrong).__name__} lacks one"):
+        SyncRunner(cache=wrong)

@@ -18,7 +18,7 @@ from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.explain import CacheExplanation, explain_plan
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
-from hypergraph.execution.lanes import DEEPEST_LANE, answer_plan, item_runner, run_plan
+from hypergraph.execution.lanes import answer_plan, item_runner, lane_fits, run_plan
 from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.places import place_item
 from hypergraph.execution.plan import Plan, plan_of
@@ -47,6 +47,8 @@ class SyncRunner(BaseRunner):
     def __init__(
         self, cache: Cache | None = None, event_processors: Sequence[EventProcessor] = ()
     ) -> None:
+        if cache is not None and not isinstance(cache, Cache):
+            raise TypeError(f"a cache has get, put and flush; {type(cache).__name__} lacks one")
         self.cache = cache
         self.event_processors = tuple(event_processors)
 
@@ -70,7 +72,7 @@ class SyncRunner(BaseRunner):
         if chosen.allow_extra:
             given = known_inputs(graph, given)
         outputs = None
-        if self._unheard(plan, chosen):
+        if self._unheard(chosen) and lane_fits(plan, tuple(given)):
             if self.cache is None:
                 return chosen.narrow(run_plan(plan, given, chosen.max_iterations))
             outputs = answer_plan(plan, given, chosen.max_iterations, self.cache)
@@ -137,7 +139,7 @@ class SyncRunner(BaseRunner):
         size, rows = map_rows(names, given, map_mode, graph.where)
         shared = {name: value for name, value in given.items() if name not in names}
         keep = on_error == "return"
-        if self.cache is None and self._unheard(plan, chosen):
+        if self.cache is None and self._unheard(chosen) and lane_fits(plan, (*shared, *names)):
             results = _map_unobserved(plan, shared, names, rows, chosen.max_iterations, keep)
         else:
             settings = self._settings(chosen)
@@ -188,15 +190,8 @@ class SyncRunner(BaseRunner):
             plan.accepted_by = self.capabilities
         return plan
 
-    def _unheard(self, plan: Plan, options: Options) -> bool:
-        """Say whether nobody listens, and a fast lane may take the run."""
-        nesting = plan.graph.nesting
-        return not (
-            self.event_processors
-            or options.event_processors
-            or nesting.has_runners
-            or nesting.depth > DEEPEST_LANE
-        )
+    def _unheard(self, options: Options) -> bool:
+        return not (self.event_processors or options.event_processors)
 
     def _settings(self, options: Options, parent: Settings | None = None) -> Settings:
         """Return the settings of a run. One nested in another runner's tells its listeners too."""

@@ -7,7 +7,7 @@ than was put under that key.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 
 class Missing(Enum):
@@ -23,6 +23,7 @@ MISS: Final = Missing.MISS
 """What `Cache.get` returns for a key it does not hold; no result is ever equal to it."""
 
 
+@runtime_checkable
 class Cache(Protocol):
     """A store of results by key. Used by many threads at once."""
 

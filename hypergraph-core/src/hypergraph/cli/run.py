@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import inspect
 import sys
 import traceback
@@ -93,6 +92,7 @@ def _finished(result: Any) -> Any:
     """Return what a run comes to, awaiting it where it is a coroutine."""
     if not isinstance(result, Awaitable):
         return result
+    import asyncio
 
     async def wait() -> Any:
         return await result

@@ -101,7 +101,8 @@ class CacheHitEvent(Event, frozen=True):
 
 class CacheErrorEvent(Event, frozen=True):
     """The cache failed to ``"get"``, ``"put"`` or ``"flush"``, or an input could not be keyed
-    (``"key"``). The node ran as if there were no cache."""
+    (``"key"``). The node ran as if there were no cache. A flush belongs to no node, and is told after
+    the run has ended."""
 
     node_name: str | None
     graph_name: str | None

@@ -52,19 +52,12 @@ def store(
     key: str,
     value: Any,
 ) -> Flow:
-    """Put the value of a call into the cache, which may refuse it.
-
-    ``value`` has been found to be what the node may return; several outputs are a tuple.
-    """
+    """Put the value of a call into the cache, which may refuse it."""
     try:
-        for part in value if len(node.outputs) > 1 else (value,):
-            if hasattr(type(part), "__next__"):
-                raise UncacheableValueError(
-                    f"A {type(part).__name__} can be read only once.",
-                    where="its result",
-                    fix="return a list.",
-                    type_name=type(part).__name__,
-                )
+        if reads_once(value) or (type(value) is tuple and any(map(reads_once, value))):
+            raise UncacheableValueError(
+                "What can be read only once is not kept.", where="its result"
+            )
         yield CachePut(key, value)
     except UncacheableValueError as error:
         warn_once(settings, node, error)
@@ -73,17 +66,25 @@ def store(
         yield from _failed(settings, scope, graph_name, node, "put", error)
 
 
+def reads_once(value: Any) -> bool:
+    """Say whether a value is an iterator, which its first reader uses up."""
+    return hasattr(type(value), "__next__")
+
+
 def call_key(node: CallableNode, inputs: dict[str, Any]) -> str:
     """Return the key of one call of a node. Raises ``UnkeyableError`` naming what has no content."""
+    return node_key(definition_key(node), inputs)
+
+
+def definition_key(node: CallableNode) -> str:
+    """Return the part of a key that says what the node does. Raises ``UnkeyableError``."""
     known = node.known_definition
     if known is None or not known.current():
         known = node.define()
     definition = known.definition
     if definition.unkeyable:
         raise UnkeyableError(definition.unkeyable, where=f"the definition of node {node.name!r}")
-    if node.inputs is not node.params:
-        inputs = dict(zip(node.params, inputs.values()))
-    return node_key(definition.hash, inputs)
+    return definition.hash
 
 
 def _failed(

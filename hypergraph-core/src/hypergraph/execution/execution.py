@@ -90,6 +90,10 @@ class Execution:
             wanted[node] = 0
         return batch
 
+    def batches(self) -> Iterable[Sequence[int]]:
+        """Return what `take` gives until it gives nothing, for a caller that runs all of it."""
+        return iter(self.take, ()) if self._ahead is None else self.schedule.generations
+
     def _first_of(self, due: set[int]) -> list[int]:
         """Return the due nodes that have no due node before them."""
         mask = 0

@@ -7,8 +7,7 @@ lead; what depends on a value that would have to be computed is said to wait for
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hypergraph.cache.base import MISS, Cache
 from hypergraph.errors import UnkeyableError
@@ -24,8 +23,7 @@ UNKNOWN: Final = object()
 """Stands for a value that would have to be computed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheExplanation:
+class CacheExplanation(NamedTuple):
     """What the cache would do for one node: its path, whether it is a hit, and why."""
 
     node: str

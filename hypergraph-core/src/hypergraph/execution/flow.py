@@ -20,7 +20,7 @@ from hypergraph.events.types import (
     RunStartEvent,
     StreamingChunkEvent,
 )
-from hypergraph.execution.cached import look_up, store
+from hypergraph.execution.cached import look_up, reads_once, store
 from hypergraph.execution.calls import positional
 from hypergraph.execution.collect import join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
@@ -29,7 +29,7 @@ from hypergraph.execution.execution import Execution
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error, place_item
 from hypergraph.execution.plan import Plan, plan_of
-from hypergraph.execution.tables import GATE, SEVERAL_OUTPUTS
+from hypergraph.execution.tables import GATE, ONE_OUTPUT, SEVERAL_OUTPUTS
 from hypergraph.graph import GraphNode
 from hypergraph.results import RunStatus
 
@@ -133,8 +133,8 @@ def _run_end(
 def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow:
     """Run generation after generation until nothing is due."""
     run_node = _node if settings.emit is None else _reported_node
-    take, commit_one = execution.take, execution.commit_one
-    while batch := take():
+    commit_one = execution.commit_one
+    for batch in execution.batches():
         if len(batch) == 1:
             number = batch[0]
             commit_one(number, (yield from run_node(settings, scope, execution, number)))
@@ -185,7 +185,11 @@ def _reported_node(settings: Settings, scope: Scope, execution: Execution, numbe
             else:
                 value = yield call
                 result = value if decode is None else decode(value)
-            outputs = _by_name(node.outputs, result)
+            outputs = {}
+            if kind == ONE_OUTPUT:
+                outputs[node.outputs[0]] = result
+            elif kind == SEVERAL_OUTPUTS:
+                outputs.update(zip(node.outputs, result))
             if kind == GATE:
                 decision = tuple(map(str, node.decide(value)))
                 now = clock()
@@ -201,12 +205,6 @@ def _reported_node(settings: Settings, scope: Scope, execution: Execution, numbe
     spent = (ended - started) * 1000
     yield NodeEndEvent(run_id, span_id, parent, ended, name, graph_name, outputs, spent, cached)
     return result
-
-
-def _by_name(names: tuple[str, ...], result: Any) -> Row:
-    if len(names) == 1:
-        return {names[0]: result}
-    return dict(zip(names, result)) if names else {}
 
 
 def _answer(
@@ -231,8 +229,8 @@ def _answer(
     decode = tables.decode[number]
     result = value if decode is None else decode(value)
     if key is not None:
-        several = tables.kinds[number] == SEVERAL_OUTPUTS
-        yield from store(settings, scope, graph_name, node, key, result if several else value)
+        unpacked = tables.kinds[number] == SEVERAL_OUTPUTS and reads_once(value)
+        yield from store(settings, scope, graph_name, node, key, result if unpacked else value)
     return value, result, cached
 
 

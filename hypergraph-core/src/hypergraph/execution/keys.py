@@ -7,7 +7,7 @@ fast way for small plain values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hypergraph.content import MAX_TEXT, SCALARS, content_key, digest
@@ -17,26 +17,39 @@ from hypergraph.errors import UnkeyableError
 def node_key(prefix: str, inputs: Mapping[str, Any]) -> str:
     """Return the cache key of a call: printable ASCII, ``prefix`` and about 200 characters at most.
 
-    ``prefix`` identifies the node; ``inputs`` maps all of its function's own parameter names to
-    values, in the function's order. Each value's text says where it ends, so different inputs never
-    share a key.
-    Raises `UnkeyableError` with ``where`` naming the parameter whose value has no certain content.
+    ``prefix`` identifies the node; ``inputs`` maps all of its inputs to values, in the order of its
+    function's parameters. Raises `UnkeyableError` with ``where`` naming the input whose value has no
+    certain content.
+    """
+    try:
+        return values_key(prefix, inputs.values())
+    except (UnkeyableError, RecursionError):
+        for name, value in inputs.items():
+            _check(name, value)
+        raise
+
+
+def values_key(prefix: str, values: Iterable[Any]) -> str:
+    """Return the same key from the values alone; an `UnkeyableError` then names no input.
+
+    Each value's text says where it ends, so different inputs never share a key.
     """
     text = ""
-    for name, value in inputs.items():
+    for value in values:
         scalar = SCALARS.get(type(value))
-        text += _content(name, value) if scalar is None else scalar(value)
+        text += content_key(value) if scalar is None else scalar(value)
     return f"{prefix}|{text if len(text) <= MAX_TEXT else digest(text)}"
 
 
-def _content(name: str, value: object) -> str:
+def _check(name: str, value: object) -> None:
+    """Raise the error of a value that has no key, saying whose value it is."""
     try:
-        return content_key(value)
+        content_key(value)
     except UnkeyableError as error:
         raise UnkeyableError(
-            error.what, where=f"parameter {name!r}", fix=error.fix, type_name=error.type_name
+            error.what, where=f"input {name!r}", fix=error.fix, type_name=error.type_name
         ) from None
     except RecursionError:
         raise UnkeyableError(
-            "A value nested too deeply cannot be keyed.", where=f"parameter {name!r}"
+            "A value nested too deeply cannot be keyed.", where=f"input {name!r}"
         ) from None

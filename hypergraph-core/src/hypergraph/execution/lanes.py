@@ -21,8 +21,16 @@ from hypergraph.graph import GraphNode
 
 Row = dict[str, Any]
 
-DEEPEST_LANE = 50
-"""Graphs nested deeper than this take the flows, which need no stack for it."""
+_DEEPEST = 50  # a lane calls itself for each nested graph that is not part of one program
+
+
+def lane_fits(plan: Plan, given: tuple[str, ...]) -> bool:
+    """Say whether a fast lane may take a run: all nested graphs inherit the runner, and they are one
+    program or not nested too deeply for Python's stack."""
+    nesting = plan.graph.nesting
+    if nesting.has_runners:
+        return False
+    return nesting.depth <= _DEEPEST or plan.schedule(given).certain
 
 
 def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
@@ -39,7 +47,7 @@ def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
 def answer_plan(plan: Plan, inputs: Mapping[str, Any], limit: int, cache: Cache) -> Row | None:
     """Return the outputs of a run if the cache has every result of it, else ``None``."""
     schedule = plan.schedule(tuple(inputs))
-    if not schedule.certain or schedule.plan.graph.nesting.has_runners:
+    if not schedule.certain:
         return None
     program = program_of(schedule)
     values = program.start(inputs, limit)
@@ -103,7 +111,7 @@ def _run_mapped(
     """Run a mapped nested graph; its outputs are lists in item order."""
     index = -1
     try:
-        size, rows = map_rows(node.map_params, inputs, node.map_mode, f"nested graph {path!r}")
+        size, rows = map_rows(node.map_params, inputs, node.map_mode, f"nested graph {node.name!r}")
         shared = {node.inner_inputs[o]: v for o, v in inputs.items() if o not in node.map_params}
         names = tuple(node.inner_inputs[outer] for outer in node.map_params)
         columns: dict[str, list[Any]] = {outer: [] for outer in node.outputs}

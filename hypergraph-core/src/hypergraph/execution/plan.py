@@ -40,8 +40,11 @@ class Plan:
 
 
 def plan_of(graph: Graph) -> Plan:
-    """Return the plan of a graph, made on first use."""
-    plan = graph._known.get("plan")
+    """Return the plan of a graph, made on first use. Raises ``TypeError`` for what is no graph."""
+    try:
+        plan = graph._known.get("plan")
+    except AttributeError:
+        raise TypeError(f"expected a Graph, got {type(graph).__name__}") from None
     if plan is None:
         plan = graph._known["plan"] = Plan(graph)
     return plan

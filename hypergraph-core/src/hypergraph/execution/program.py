@@ -14,8 +14,9 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hypergraph.cache.base import MISS, Cache
-from hypergraph.execution.cached import call_key
+from hypergraph.execution.cached import definition_key
 from hypergraph.execution.calls import collected, unpack
+from hypergraph.execution.keys import values_key
 from hypergraph.execution.places import place_error
 from hypergraph.execution.plan import Schedule, plan_of
 from hypergraph.graph import GraphNode
@@ -95,7 +96,7 @@ class Program:
         get = cache.get
         try:
             for node, read, outs in self.calls:
-                value = get(call_key(node, dict(zip(node.inputs, read(values)))))
+                value = get(values_key(definition_key(node), read(values)))
                 if value is MISS:
                     return False
                 if len(outs) == 1:

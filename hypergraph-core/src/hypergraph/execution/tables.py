@@ -17,7 +17,7 @@ from hypergraph.graph.order import Cycle, reaches_ungated
 from hypergraph.nodes import END, CallableNode, GateNode, HyperNode
 
 MISSING: Final = object()
-_FIXED = (str, bool, type, type(None), type(END))  # decisions of these types are looked up once
+_FIXED = (bool, type, type(None), type(END))  # decisions of these types, and of names, are kept
 # What a node's decoded result is: see `Execution.commit`.
 NO_OUTPUT, ONE_OUTPUT, SEVERAL_OUTPUTS, GATE, NESTED_GRAPH = range(5)
 CHANGED = 1  # the bit that says "an input changed, or it never ran"; a gate's bits are higher
@@ -77,7 +77,9 @@ class Tables:
         self.decode = [self._decoder(node) for node in plan.nodes]
         self.calls = [self._call(n) for n in range(count)]
         self.records = [
-            Record(node, node.name, self.functions[n], self.readers[n], self.decode[n], self.kinds[n])
+            Record(
+                node, node.name, self.functions[n], self.readers[n], self.decode[n], self.kinds[n]
+            )
             for n, node in enumerate(self.nodes)
         ]
         self._before: list[int] | None = None
@@ -199,7 +201,7 @@ class Tables:
             except (KeyError, TypeError):  # first time, or not hashable
                 pass  # what is raised below must not drag this error along, which holds the value
             chosen = tuple(index[t] for t in gate.decide(value) if isinstance(t, str))
-            if type(value) in _FIXED:
+            if type(value) in _FIXED or (type(value) is str and value in gate.targets):
                 known[value] = chosen
             return chosen
 

@@ -97,7 +97,8 @@ class Graph:
             "A Graph is immutable; bind(), select() and as_node() return changed copies."
         )
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, key: str) -> None:
+        self.__setattr__(key, None)
 
     # -- structure ---------------------------------------------------------------------------
 

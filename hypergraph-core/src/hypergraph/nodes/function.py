@@ -283,15 +283,17 @@ def node(
     for signatures that cannot be wired by name.
     """
 
-    def wrap(func: Callable[..., Any]) -> FunctionNode[..., Any]:
-        return FunctionNode(
-            func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
-        )
-
     if func is None:
-        return wrap
-    return (
-        FunctionNode(  # not by wrap(): a warning names the caller, who is two frames up either way
-            func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
+        return _decorator(
+            output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
         )
+    return FunctionNode(
+        func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
     )
+
+
+def _decorator(**options: Any) -> Callable[[Callable[P, R]], FunctionNode[P, R]]:
+    def wrap(func: Callable[P, R]) -> FunctionNode[P, R]:
+        return FunctionNode(func, **options)  # a frame of its own: a warning names the one above
+
+    return wrap

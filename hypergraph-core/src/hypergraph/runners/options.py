@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypedDict
 
 from hypergraph.errors import InputError, did_you_mean
@@ -65,7 +65,9 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
             where=graph.where,
             fix="pass how often one node may run, such as max_iterations=100.",
         )
-    names = (read.select,) if isinstance(read.select, str) else (read.select or ())
+    if read.select is None:
+        return read
+    names = (read.select,) if isinstance(read.select, str) else tuple(read.select)
     for name in names:
         if name not in graph.outputs:
             raise InputError(
@@ -73,7 +75,7 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
                 where=graph.where,
                 fix=f"select among: {', '.join(graph.outputs) or '(the graph has no outputs)'}.",
             )
-    return read
+    return replace(read, select=names)
 
 
 def known_inputs(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
