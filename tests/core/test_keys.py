@@ -317,6 +317,6 @@ def test_an_unkeyable_input_is_named_without_its_value():
 
     with pytest.raises(UnkeyableError) as caught:
         node_key("p", {"ok": 1, "client": Secret()})
-    assert "parameter 'client'" in str(caught.value)
+    assert "input 'client'" in str(caught.value)
     assert "Secret" in str(caught.value)
     assert "hunter2" not in str(caught.value)

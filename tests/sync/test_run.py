@@ -1,5 +1,6 @@
 """``SyncRunner.run``: what it takes, what it refuses, and what it returns."""
 
+import functools
 from collections import UserDict
 from types import MappingProxyType
 
@@ -13,6 +14,7 @@ from hypergraph.errors import (
     OutputCountError,
     UnknownInputError,
 )
+from hypergraph.events import TypedEventProcessor
 from hypergraph_runner_sync import SyncRunner
 from tests.sync.support import LANES, UNCACHED_IS_FINE, in_every_lane
 
@@ -280,3 +282,20 @@ def test_what_is_no_graph_is_a_type_error(runner, wrong):
 def test_what_is_no_cache_is_a_type_error(wrong):
     with pytest.raises(TypeError, match=f"{type(wrong).__name__} lacks one"):
         SyncRunner(cache=wrong)
+
+
+def test_a_wrapper_that_runs_a_generator_itself_gives_its_own_value():
+    def listed(func):
+        @functools.wraps(func)
+        def run(*args):
+            return list(func(*args))
+
+        return run
+
+    @node(output_name="words")
+    @listed
+    def words(text):
+        yield from text.split()
+
+    for runner in (SyncRunner(), SyncRunner(event_processors=[TypedEventProcessor()])):
+        assert runner.run(Graph([words]), {"text": "a b"}) == {"words": ["a", "b"]}

@@ -1,4 +1,6 @@
-"""No value of the user ever enters a message, a note, a warning or a log."""
+"""No value of the user ever enters a message, a note, a warning or a log, or is kept for long."""
+
+import sys
 
 import pytest
 
@@ -94,3 +96,16 @@ def test_no_value_of_the_user_is_ever_written(value, how, recwarn, caplog, capfd
     assert failed > 50
     assert len(recwarn) > 10
     assert [text for text in texts if SECRET in text] == []
+
+
+def test_what_a_gate_returned_is_not_kept():
+    text = repr(("a text", "made now"))
+    graph = Graph(
+        [
+            branch(when_true="a", when_false=END, name="pick")(lambda x: x),
+            node(lambda x: x, name="a"),
+        ]
+    )
+    before = sys.getrefcount(text)
+    assert SyncRunner().run(graph, {"x": text}) == {"a": text}
+    assert sys.getrefcount(text) == before

@@ -6,7 +6,7 @@ list; with no chunk at all the return annotation decides, and a list where there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 
@@ -22,9 +22,18 @@ def join_chunks(chunks: list[Any], func: Callable[..., Any]) -> Any:
     return chunks
 
 
-def collect(chunks: Iterable[Any], func: Callable[..., Any]) -> Any:
-    """Run a generator to its end and return its joined value."""
-    return join_chunks(list(chunks), func)
+def collect(returned: Any, func: Callable[..., Any]) -> Any:
+    """Run a generator to its end and return its joined value.
+
+    What is no generator is returned as it is: a wrapper around the function may have run it.
+    """
+    return join_chunks(list(returned), func) if is_stream(returned) else returned
+
+
+def is_stream(returned: Any) -> bool:
+    """Say whether a generator node really returned a generator."""
+    kind = type(returned)
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
 def _empty(func: Callable[..., Any]) -> Any:

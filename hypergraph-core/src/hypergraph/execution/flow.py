@@ -22,7 +22,7 @@ from hypergraph.events.types import (
 )
 from hypergraph.execution.cached import look_up, reads_once, store
 from hypergraph.execution.calls import positional
-from hypergraph.execution.collect import join_chunks
+from hypergraph.execution.collect import is_stream, join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.effects import DONE, All, CacheFlush, Call, Flow, Nest, Next
 from hypergraph.execution.execution import Execution
@@ -238,6 +238,8 @@ def _streamed(settings: Settings, scope: Scope, graph_name: str | None, call: Ca
     """Call a generator and report its chunks one by one; returns its value."""
     node = call.node
     generator = yield Call(positional(node), call.inputs, node)
+    if not is_stream(generator):
+        return generator
     chunks: list[Any] = []
     while (chunk := (yield Next(generator))) is not DONE:
         yield StreamingChunkEvent(

@@ -17,8 +17,9 @@ def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
     Nested graphs count unless they bring a runner of their own, which was checked when it was given.
     """
     found: dict[str, str] = {}
-    if wiring.cycles:
-        found["cycles"] = nodes[min(map(min, wiring.cycles))].name
+    cycles = [min(members) for members in wiring.cycles if not _is_seed(members, nodes, wiring)]
+    if cycles:
+        found["cycles"] = nodes[min(cycles)].name
     for node in nodes:
         if isinstance(node, GraphNode):
             if node.runner is None:
@@ -34,6 +35,12 @@ def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
         if node.is_async and not isinstance(node, GraphNode):
             found.setdefault("async_nodes", node.name)
     return GraphFeatures(**found)
+
+
+def _is_seed(members: frozenset[int], nodes: Sequence[HyperNode], wiring: Wiring) -> bool:
+    """Say whether a cycle is only a nested graph that takes a seed under the name of its output."""
+    (first, *more) = members
+    return not more and isinstance(nodes[first], GraphNode) and first not in wiring.gates
 
 
 class Nesting(NamedTuple):

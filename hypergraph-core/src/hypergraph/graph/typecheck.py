@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections.abc as abc
 import typing
-from types import GenericAlias
+from types import GenericAlias, UnionType
 from typing import Any, Final
 
 from beartype.door import is_subhint
@@ -21,6 +21,7 @@ from hypergraph.nodes import CallableNode, GateNode, HyperNode, InterruptNode
 
 UNKNOWN: Final = Any
 _TOWER: Final[dict[Any, Any]] = {float: float | int, complex: complex | float | int}
+_UNIONS: Final = (typing.Union, UnionType)
 _ITERATORS: Final = (
     abc.Iterator, abc.Iterable, abc.Generator, abc.AsyncIterator, abc.AsyncIterable, abc.AsyncGenerator
 )  # fmt: skip
@@ -41,12 +42,22 @@ def check_types(graph: Graph) -> None:
 
 
 def fits(given: Any, wanted: Any) -> bool:
-    """Say whether every value of one annotation is one of the other."""
+    """Say whether every value of one annotation is one of the other, as far as that can be known.
+
+    ``list`` fits ``list[int]``: what it holds is not said.
+    """
     if given is UNKNOWN or wanted is UNKNOWN:
         return True
+    if typing.get_origin(given) in _UNIONS:
+        return all(fits(part, wanted) for part in typing.get_args(given))
+    if typing.get_origin(wanted) in _UNIONS:
+        return any(fits(given, part) for part in typing.get_args(wanted))
+    origin = typing.get_origin(wanted)
+    superhint: Any = (
+        origin if origin and isinstance(given, type) and not typing.get_args(given) else wanted
+    )
     try:
-        superhint: Any = _TOWER.get(wanted, wanted)
-        return bool(is_subhint(given, superhint))
+        return bool(is_subhint(given, _TOWER.get(superhint, superhint)))
     except (
         Exception
     ):  # an annotation that beartype has no judgement on is not an error of the graph

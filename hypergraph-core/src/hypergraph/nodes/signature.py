@@ -105,7 +105,11 @@ def _from_inspect(func: Callable[..., Any]) -> Signature:
 
 
 def _kind(func: Callable[..., Any]) -> tuple[bool, bool]:
-    """Say whether calling ``func`` gives an awaitable, and whether it gives a generator."""
+    """Say whether calling ``func`` gives an awaitable, and whether it gives a generator.
+
+    A plain wrapper usually hands on what the wrapped function gives. Where it does not, the value it
+    returns is taken as it is.
+    """
     inner = inspect.unwrap(func)
     for candidate in (func, getattr(type(func), "__call__", None), inner):  # noqa: B004
         if inspect.isasyncgenfunction(candidate):
