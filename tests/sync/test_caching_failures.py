@@ -49,10 +49,13 @@ def test_a_failing_cache_is_a_miss_and_an_event(processors, methods):
     graph = Graph([double, Graph([speak], name="inner").as_node()])
     for processor in processors:
         processor.events.clear()
-    for _ in range(2):
+    with pytest.warns(HypergraphWarning) as told:
         assert runner.run(graph, {"x": 1}) == {"doubled": 2, "text": "a1"}
+    expected = [f"Failing failed to {method} (OSError)" for method in methods]
+    assert [str(warning.message).partition(";")[0] for warning in told] == expected
+    with pytest.warns(HypergraphWarning):
         results = runner.map(graph, {"x": [1]}, map_over="x", on_error="return")
-        assert results == [{"doubled": 2, "text": "a1"}]
+    assert results == [{"doubled": 2, "text": "a1"}]
     for processor in processors:
         assert {e.operation for e in processor.of(CacheErrorEvent)} == set(methods)
         assert {e.status.value for e in processor.of(RunEndEvent)} == {"completed"}
@@ -61,8 +64,9 @@ def test_a_failing_cache_is_a_miss_and_an_event(processors, methods):
 @observed_or_not
 def test_a_failing_flush_does_not_hide_the_error_of_a_node(processors):
     fail = node(lambda x: 1 / 0, name="fail", output_name="z")
-    with pytest.raises(ZeroDivisionError):
-        SyncRunner(Failing("flush"), event_processors=processors).run(Graph([fail]), {"x": 1})
+    runner = SyncRunner(Failing("flush"), event_processors=processors)
+    with pytest.raises(ZeroDivisionError), pytest.warns(HypergraphWarning, match="failed to flush"):
+        runner.run(Graph([fail]), {"x": 1})
 
 
 @observed_or_not

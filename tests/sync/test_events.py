@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from hypergraph import END, Graph, MemoryCache, branch, node, route
-from hypergraph.errors import MissingInputError
+from hypergraph.errors import HypergraphWarning, MissingInputError
 from hypergraph.events import (
     CacheErrorEvent,
     CacheHitEvent,
@@ -221,7 +221,8 @@ def test_a_failing_cache_is_told_and_changes_nothing():
         def flush(self):
             raise OSError("flush")
 
-    listener = listen(Graph([words], name="g"), {"n": 1}, SyncRunner(Failing()))
+    with pytest.warns(HypergraphWarning, match="Failing failed to"):
+        listener = listen(Graph([words], name="g"), {"n": 1}, SyncRunner(Failing()))
     told = listener.of(CacheErrorEvent)
     expected = [("get", "words"), ("put", "words"), ("flush", None)]
     assert [(e.operation, e.node_name) for e in told] == expected

@@ -191,8 +191,8 @@ def test_events_tell_the_map_and_each_item(runner):
     options = {"event_processors": [listener], "session_id": "s", "on_error": "return"}
     runner.map(Graph([invert, pair], name="g"), inputs, map_over="a", **options)
     whole, first, second = listener.of(RunStartEvent)
-    assert (whole.map_size, whole.map_index, dict(whole.inputs)) == (2, None, {"b": 5})
-    assert [(e.map_size, e.map_index) for e in (first, second)] == [(None, 0), (None, 1)]
+    assert (whole.map_size, whole.map_index, dict(whole.inputs)) == (2, None, inputs)
+    assert [(e.map_size, e.map_index) for e in (first, second)] == [(2, 0), (2, 1)]
     assert dict(second.inputs) == {"a": 0, "b": 5}
     assert {e.parent_run_id for e in (first, second)} == {whole.run_id}
     assert {e.parent_span_id for e in (first, second)} == {whole.span_id}

@@ -137,14 +137,13 @@ class SyncRunner(BaseRunner):
             given = known_inputs(graph, given)
         names = map_names(map_over, given, graph.where)
         size, rows = map_rows(names, given, map_mode, graph.where)
-        shared = {name: value for name, value in given.items() if name not in names}
         keep = on_error == "return"
-        if self.cache is None and self._unheard(chosen) and lane_fits(plan, (*shared, *names)):
-            results = _map_unobserved(plan, shared, names, rows, chosen.max_iterations, keep)
+        if self.cache is None and self._unheard(chosen) and lane_fits(plan, tuple(given)):
+            results = _map_unobserved(plan, given, names, rows, chosen.max_iterations, keep)
         else:
             settings = self._settings(chosen)
             scope = _top_scope(settings, size)
-            flow = map_flow(settings, scope, plan, shared, names, rows, keep)
+            flow = map_flow(settings, scope, plan, given, names, rows, keep)
             results = drive(whole_run(settings, scope, graph.name, flow), settings)
         if chosen.select is None:
             return results
@@ -160,7 +159,7 @@ class SyncRunner(BaseRunner):
         """Say for each node of a run whether the cache would answer it, and why.
 
         Nothing is called. What depends on a result that is not stored is a miss that waits for it.
-        Raises ``InputError`` as the run would.
+        Raises ``InputError`` and ``InfiniteLoopError`` as the run would.
         """
         plan = self._accepted(graph)
         return explain_plan(
@@ -226,19 +225,19 @@ def _top_scope(settings: Settings, size: int | None = None) -> Scope:
 
 def _map_unobserved(
     plan: Plan,
-    shared: Mapping[str, Any],
+    inputs: Mapping[str, Any],
     names: tuple[str, ...],
     rows: Iterator[tuple[Any, ...]],
     limit: int,
     keep_errors: bool,
 ) -> list[Outputs | Exception]:
-    run = item_runner(plan, shared, names, limit)
+    run = item_runner(plan, inputs, names, limit)
     results: list[Outputs | Exception] = []
     for index, row in enumerate(rows):
         try:
             results.append(run(row))
         except Exception as error:
-            place_item(error, index, plan.graph.name, (*shared, *names))
+            place_item(error, index, plan.graph.name, inputs)
             if not keep_errors:
                 raise
             results.append(error)

@@ -32,9 +32,9 @@ def look_up(settings: Settings, scope: Scope, graph_name: str | None, call: Call
         value = yield CacheGet(key)
     except UnkeyableError as error:
         warn_once(settings, node, error)
-        yield from _failed(settings, scope, graph_name, node, "key", error)
+        yield from report_failure(settings, scope, graph_name, node, "key", error)
     except Exception as error:
-        yield from _failed(settings, scope, graph_name, node, "get", error)
+        yield from report_failure(settings, scope, graph_name, node, "get", error)
     if value is MISS:
         return value, key
     if settings.emit is not None:
@@ -61,9 +61,9 @@ def store(
         yield CachePut(key, value)
     except UncacheableValueError as error:
         warn_once(settings, node, error)
-        yield from _failed(settings, scope, graph_name, node, "put", error)
+        yield from report_failure(settings, scope, graph_name, node, "put", error)
     except Exception as error:
-        yield from _failed(settings, scope, graph_name, node, "put", error)
+        yield from report_failure(settings, scope, graph_name, node, "put", error)
 
 
 def reads_once(value: Any) -> bool:
@@ -87,34 +87,35 @@ def definition_key(node: CallableNode) -> str:
     return definition.hash
 
 
-def _failed(
+def report_failure(
     settings: Settings,
     scope: Scope,
     graph_name: str | None,
-    node: CallableNode,
+    node: CallableNode | None,
     operation: str,
     error: Exception,
 ) -> Flow:
+    """Tell that the cache failed: an event each time, and one warning per run and operation."""
     if settings.emit is not None:
-        yield CacheErrorEvent(
-            scope.run_id,
-            scope.span_id,
-            scope.parent_span_id,
-            settings.clock(),
-            node.name,
-            graph_name,
-            operation,
-            error,
+        name = node.name if node is not None else None
+        ids = (scope.run_id, scope.span_id, scope.parent_span_id)
+        yield CacheErrorEvent(*ids, settings.clock(), name, graph_name, operation, error)
+    if operation != "key" and not isinstance(error, UncacheableValueError):
+        _warn(
+            settings,
+            ("cache", operation),
+            f"{type(settings.cache).__name__} failed to {operation} ({type(error).__name__}); the run "
+            "goes on without it.",
         )
 
 
 def warn_once(settings: Settings, node: CallableNode, error: HypergraphError) -> None:
     """Warn once per run, node and input. ``error.where`` says which input."""
-    if (node.name, error.where) in settings.warned:
-        return
-    settings.warned.add((node.name, error.where))
-    warnings.warn(
-        f"Node {node.name!r} is not cached: {error.what} ({error.where})",
-        HypergraphWarning,
-        stacklevel=2,
-    )
+    about = (node.name, error.where)
+    _warn(settings, about, f"Node {node.name!r} is not cached: {error.what} ({error.where})")
+
+
+def _warn(settings: Settings, about: tuple[str, str], message: str) -> None:
+    if about not in settings.warned:
+        settings.warned.add(about)
+        warnings.warn(message, HypergraphWarning, stacklevel=3)

@@ -11,7 +11,6 @@ from typing import Any
 
 from hypergraph.cache.base import MISS
 from hypergraph.events.types import (
-    CacheErrorEvent,
     NodeEndEvent,
     NodeErrorEvent,
     NodeStartEvent,
@@ -20,7 +19,7 @@ from hypergraph.events.types import (
     RunStartEvent,
     StreamingChunkEvent,
 )
-from hypergraph.execution.cached import look_up, reads_once, store
+from hypergraph.execution.cached import look_up, reads_once, report_failure, store
 from hypergraph.execution.calls import positional
 from hypergraph.execution.collect import is_stream, join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
@@ -55,9 +54,7 @@ def _flushed(settings: Settings, scope: Scope, graph_name: str | None) -> Flow:
     try:
         yield CacheFlush()
     except Exception as error:
-        if settings.emit is not None:
-            ids = (scope.run_id, scope.span_id, scope.parent_span_id)
-            yield CacheErrorEvent(*ids, settings.clock(), None, graph_name, "flush", error)
+        yield from report_failure(settings, scope, graph_name, None, "flush", error)
 
 
 def run_flow(settings: Settings, scope: Scope, plan: Plan, inputs: Mapping[str, Any]) -> Flow:
@@ -275,17 +272,18 @@ def _nested(
 
 
 def _mapped(settings: Settings, scope: Scope, node: GraphNode, inputs: Row) -> Flow:
-    where = f"nested graph {node.name!r}"
-    size, rows = map_rows(node.map_params, inputs, node.map_mode, where)
-    shared = {node.inner_inputs[o]: v for o, v in inputs.items() if o not in node.map_params}
+    title = f"nested graph {node.name!r}"
+    size, rows = map_rows(node.map_params, inputs, node.map_mode, title)
+    shared = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
     names = tuple(node.inner_inputs[outer] for outer in node.map_params)
 
     def item(index: int, row: Sequence[Any]) -> Flow:
-        inner = {**shared, **dict(zip(names, row))}
+        inner, where = (
+            {**shared, **dict(zip(names, row))},
+            inner_scope(settings, scope, index, size),
+        )
         try:
-            return (
-                yield nested_run(settings, inner_scope(settings, scope, index, size), node, inner)
-            )
+            return (yield nested_run(settings, where, node, inner))
         except Exception as error:
             place_error(error, None, f"[{index}]", inputs, outer=True)
             raise
@@ -319,21 +317,23 @@ def map_flow(
     settings: Settings,
     scope: Scope,
     plan: Plan,
-    shared: Mapping[str, Any],
+    inputs: Mapping[str, Any],
     names: tuple[str, ...],
     rows: Iterator[Sequence[Any]],
     keep_errors: bool,
 ) -> Flow:
-    """Run a plan once per row; returns the list of outputs, or of exceptions with ``keep_errors``."""
-    given = (*shared, *names)
-    plan.schedule(given)  # refuse what does not fit before anything runs, even with no item
+    """Run a plan once per row, which holds the values of ``names``; the other inputs are broadcast.
+
+    Returns the list of outputs, with exceptions in their places with ``keep_errors``.
+    """
+    plan.schedule(tuple(inputs))  # refuse what does not fit before anything runs, even with no item
 
     def item(index: int, row: Sequence[Any]) -> Flow:
-        inner = inner_scope(settings, scope, index)
+        inner = inner_scope(settings, scope, index, scope.map_size)
         try:
-            return (yield run_flow(settings, inner, plan, {**shared, **dict(zip(names, row))}))
+            return (yield run_flow(settings, inner, plan, {**inputs, **dict(zip(names, row))}))
         except Exception as error:
-            place_item(error, index, plan.graph.name, given)
+            place_item(error, index, plan.graph.name, inputs)
             if keep_errors:
                 return error
             raise
@@ -346,5 +346,5 @@ def map_flow(
     if settings.emit is None:
         yield from body()
     else:
-        yield from reported_run(settings, scope, plan.graph.name, shared, body(), dict)
+        yield from reported_run(settings, scope, plan.graph.name, inputs, body(), dict)
     return results

@@ -112,11 +112,11 @@ def _run_mapped(
     index = -1
     try:
         size, rows = map_rows(node.map_params, inputs, node.map_mode, f"nested graph {node.name!r}")
-        shared = {node.inner_inputs[o]: v for o, v in inputs.items() if o not in node.map_params}
+        inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
         names = tuple(node.inner_inputs[outer] for outer in node.map_params)
         columns: dict[str, list[Any]] = {outer: [] for outer in node.outputs}
         wanted = [(columns[outer].append, name) for outer, name in node.inner_outputs.items()]
-        run = item_runner(plan_of(node.graph), shared, names, limit) if size else None
+        run = item_runner(plan_of(node.graph), inner, names, limit) if size else None
         for index, row in enumerate(rows):
             assert run is not None
             outputs = run(row)
@@ -130,14 +130,15 @@ def _run_mapped(
 
 
 def item_runner(
-    plan: Plan, shared: Mapping[str, Any], names: tuple[str, ...], limit: int
+    plan: Plan, inputs: Mapping[str, Any], names: tuple[str, ...], limit: int
 ) -> Callable[[Sequence[Any]], Row]:
-    """Return a function that runs a plan for one item: the values of ``names``, the rest ``shared``."""
-    schedule = plan.schedule((*shared, *names))
+    """Return a function that runs a plan for one item, given the values of ``names``; the other inputs
+    are broadcast."""
+    schedule = plan.schedule(tuple(inputs))
     if not schedule.certain:
-        return lambda row: run_dynamic(schedule, {**shared, **dict(zip(names, row))}, limit)
+        return lambda row: run_dynamic(schedule, {**inputs, **dict(zip(names, row))}, limit)
     program = program_of(schedule)
-    base, slots = program.start(shared, limit), [program.input_slots[name] for name in names]
+    base, slots = program.start(inputs, limit), [program.input_slots[name] for name in names]
     run, result = program.run, program.result
     if len(slots) == 1:
         slot = slots[0]
