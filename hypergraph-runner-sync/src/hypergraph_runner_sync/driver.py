@@ -33,46 +33,49 @@ def drive(flow: Flow, settings: Settings) -> Any:
     Python disguises a ``StopIteration`` that leaves a generator as a ``RuntimeError`` (PEP 479); one
     that a node raised is stripped of that here.
     """
-    handlers = _handlers(settings)
+    handler_of = _handlers(settings).get
     outer: list[Flow] = []
-    value: Any = None
-    error: BaseException | None = None
+    send = step = flow.send
+    argument: Any = None
     stopped: StopIteration | None = None
     while True:
         try:
-            effect = flow.send(value) if error is None else flow.throw(error)
+            effect = step(argument)
         except StopIteration as stop:
             if not outer:
                 return stop.value
-            flow, value, error = outer.pop(), stop.value, None
+            flow, argument = outer.pop(), stop.value
+            send = step = flow.send
             continue
         except BaseException as raised:
-            error = raised if stopped is None or raised.__cause__ is not stopped else stopped
+            hidden = stopped is not None and raised.__cause__ is stopped
+            argument = stopped if hidden else raised
             if outer:
                 flow = outer.pop()
+                send, step = flow.send, flow.throw
                 continue
-            effect = None  # with an exception in a frame of its own traceback, both are freed late
-            if error is raised:
-                error = stopped = None
+            effect = None  # an exception in a frame of its own traceback is freed late
+            if not hidden:
+                argument = stopped = None
                 raise
             break
-        value = error = None
-        handle = handlers.get(type(effect))
+        step = send
+        handle = handler_of(type(effect))
         if handle is None:
             outer.append(flow)
-            flow = _one_by_one(effect) if type(effect) is All else effect
+            flow, argument = _one_by_one(effect) if type(effect) is All else effect, None
+            send = step = flow.send
             continue
         try:
-            value = handle(effect)
+            argument = handle(effect)
         except BaseException as raised:
-            error = raised
+            step, argument = flow.throw, raised
             if isinstance(raised, StopIteration):
                 stopped = raised
-    assert error is not None
     try:
-        raise error
+        raise argument
     finally:
-        error = stopped = None
+        argument = stopped = None
 
 
 def _handlers(settings: Settings) -> Handlers:
@@ -80,6 +83,13 @@ def _handlers(settings: Settings) -> Handlers:
     handlers: Handlers = {Call: _call, Next: _next, Nest: _nest}
     emit, cache = settings.emit, settings.cache
     if emit is not None:
+
+        def tell_and_call(effect: Call) -> Any:
+            if effect.start is not None:
+                emit(effect.start)
+            return effect.function(*effect.inputs.values())
+
+        handlers[Call] = tell_and_call
         handlers.update(dict.fromkeys(EVENTS, emit))
     if cache is not None:
         get, put = cache.get, cache.put

@@ -8,16 +8,14 @@ flow (run it; the result is what it returns).
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from hypergraph.events.types import Event
 from hypergraph.execution.context import Context
 from hypergraph.graph import GraphNode
 from hypergraph.nodes import CallableNode
-
-if TYPE_CHECKING:
-    from hypergraph.events.types import Event
 
 DONE: Final = object()
 """The result of `Next` when the generator has ended."""
@@ -27,12 +25,14 @@ class Call(msgspec.Struct, frozen=True):
     """Call ``function`` with the inputs of a node in order; the result is what it returns.
 
     The function is the node's own, made to take all its inputs by position, and to run a generator to
-    its end unless its chunks are to be read with `Next`.
+    its end unless its chunks are to be read with `Next`. ``start`` is an event to emit just before, for
+    that the usual node costs one effect less.
     """
 
     function: Callable[..., Any]
     inputs: dict[str, Any]
     node: CallableNode
+    start: Event | None = None
 
 
 class Next(msgspec.Struct, frozen=True):

@@ -169,18 +169,19 @@ def _reported_node(settings: Settings, scope: Scope, execution: Execution, numbe
     inputs = read(execution.values)
     cached = False
     started = clock()
-    yield NodeStartEvent(run_id, span_id, parent, started, name, graph_name, inputs)
+    start = NodeStartEvent(run_id, span_id, parent, started, name, graph_name, inputs)
     try:
         if function is None:
+            yield start
             inner = Scope(run_id, span_id, parent)
             outputs = result = yield _nested(settings, inner, graph_name, node, inputs)
         else:
-            call = Call(function, inputs, node)
             if node.is_generator or (settings.cache is not None and node.cache):
-                inner = Scope(run_id, span_id, parent)
+                yield start
+                inner, call = Scope(run_id, span_id, parent), Call(function, inputs, node)
                 value, result, cached = yield _answer(settings, inner, execution, number, call)
             else:
-                value = yield call
+                value = yield Call(function, inputs, node, start)
                 result = value if decode is None else decode(value)
             outputs = {}
             if kind == ONE_OUTPUT:
