@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from hypergraph.cache import MISS
+from hypergraph.cache import MISS, MemoryCache
 from hypergraph.errors import InputError, MissingInputError, UnknownInputError
 from hypergraph.graph import Graph
 from hypergraph.testing import reference
@@ -74,6 +74,20 @@ def test_an_observed_run_is_the_same_run(case):
 @pytest.mark.filterwarnings("ignore::hypergraph.errors.HypergraphWarning")
 def test_a_run_whose_cache_never_hits_is_the_same_run(case):
     assert_same(case, UNOBSERVED.run, CACHED.run)
+
+
+@examples(300)
+@given(ANY_GRAPH)
+@pytest.mark.filterwarnings("ignore::hypergraph.errors.HypergraphWarning")
+def test_a_run_answered_by_the_cache_gives_the_same_by_fewer_calls(case):
+    for processors in ((), (NoListener(),)):
+        runner = SyncRunner(MemoryCache(), processors)
+        first, again = case.observe(runner.run), case.observe(runner.run)
+        assert (again.result, again.error) == (first.result, first.error)
+        assert len(again.calls) <= len(first.calls)
+        if first.error is None and not case.graph.has_gates:
+            assert again.calls == ()
+
 
 
 @examples(200)
