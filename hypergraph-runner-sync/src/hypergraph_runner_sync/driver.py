@@ -14,6 +14,7 @@ from hypergraph.execution.context import Settings
 from hypergraph.execution.effects import (
     DONE,
     All,
+    Answer,
     CacheFlush,
     CacheGet,
     CachePut,
@@ -95,6 +96,7 @@ def _handlers(settings: Settings) -> Handlers:
         get, put = cache.get, cache.put
         handlers[CacheGet] = lambda effect: get(effect.key)
         handlers[CachePut] = lambda effect: put(effect.key, effect.value)
+        handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
         handlers[CacheFlush] = lambda effect: cache.flush()
     return handlers
 

@@ -18,7 +18,7 @@ from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.explain import CacheExplanation, explain_plan
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
-from hypergraph.execution.lanes import answer_plan, item_runner, lane_fits, run_plan
+from hypergraph.execution.lanes import item_runner, lane_fits, run_plan
 from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.places import place_item
 from hypergraph.execution.plan import Plan, plan_of
@@ -71,17 +71,12 @@ class SyncRunner(BaseRunner):
         chosen = read_options(options, graph) if options else DEFAULTS
         if chosen.allow_extra:
             given = known_inputs(graph, given)
-        outputs = None
-        if self._unheard(chosen) and lane_fits(plan, tuple(given)):
-            if self.cache is None:
-                return chosen.narrow(run_plan(plan, given, chosen.max_iterations))
-            outputs = answer_plan(plan, given, chosen.max_iterations, self.cache)
-        if outputs is None:
-            settings = self._settings(chosen)
-            scope = _top_scope(settings)
-            flow = run_flow(settings, scope, plan, given)
-            outputs = drive(whole_run(settings, scope, graph.name, flow), settings)
-        return chosen.narrow(outputs)
+        if self.cache is None and self._unheard(chosen) and lane_fits(plan, tuple(given)):
+            return chosen.narrow(run_plan(plan, given, chosen.max_iterations))
+        settings = self._settings(chosen)
+        scope = _top_scope(settings)
+        flow = run_flow(settings, scope, plan, given)
+        return chosen.narrow(drive(whole_run(settings, scope, graph.name, flow), settings))
 
     @overload
     def map(

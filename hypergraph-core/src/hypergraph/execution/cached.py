@@ -19,7 +19,7 @@ from hypergraph.errors import (
 from hypergraph.events.types import CacheErrorEvent, CacheHitEvent
 from hypergraph.execution.context import Scope, Settings
 from hypergraph.execution.effects import CacheGet, CachePut, Call, Flow
-from hypergraph.execution.keys import node_key
+from hypergraph.execution.keys import call_key
 from hypergraph.nodes import CallableNode
 
 
@@ -69,22 +69,6 @@ def store(
 def reads_once(value: Any) -> bool:
     """Say whether a value is an iterator, which its first reader uses up."""
     return hasattr(type(value), "__next__")
-
-
-def call_key(node: CallableNode, inputs: dict[str, Any]) -> str:
-    """Return the key of one call of a node. Raises ``UnkeyableError`` naming what has no content."""
-    return node_key(definition_key(node), inputs)
-
-
-def definition_key(node: CallableNode) -> str:
-    """Return the part of a key that says what the node does. Raises ``UnkeyableError``."""
-    known = node.known_definition
-    if known is None or not known.current():
-        known = node.define()
-    definition = known.definition
-    if definition.unkeyable:
-        raise UnkeyableError(definition.unkeyable, where=f"the definition of node {node.name!r}")
-    return definition.hash
 
 
 def report_failure(

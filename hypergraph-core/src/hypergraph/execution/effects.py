@@ -14,6 +14,7 @@ import msgspec
 
 from hypergraph.events.types import Event
 from hypergraph.execution.context import Context
+from hypergraph.execution.program import Program, Values
 from hypergraph.graph import GraphNode
 from hypergraph.nodes import CallableNode
 
@@ -54,6 +55,13 @@ class CachePut(msgspec.Struct, frozen=True):
     value: Any
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """Answer a whole program from the cache; the result says whether every value was there."""
+
+    program: Program
+    values: Values
+
+
 class CacheFlush(msgspec.Struct, frozen=True):
     """Let the cache make everything last that was put."""
 
@@ -75,5 +83,7 @@ class All(msgspec.Struct, frozen=True):
     flows: Iterable[Flow]
 
 
-Effect: TypeAlias = "Call | Next | CacheGet | CachePut | CacheFlush | Nest | All | Event | Flow"
+Effect: TypeAlias = (
+    "Call | Next | CacheGet | CachePut | CacheFlush | Answer | Nest | All | Event | Flow"
+)
 Flow: TypeAlias = Generator[Any, Any, Any]

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from hypergraph.cache.base import MISS, Cache
 from hypergraph.errors import UnkeyableError
-from hypergraph.execution.cached import call_key
 from hypergraph.execution.execution import Execution
+from hypergraph.execution.keys import call_key
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.execution.tables import GATE, SEVERAL_OUTPUTS

@@ -23,8 +23,9 @@ from hypergraph.execution.cached import look_up, reads_once, report_failure, sto
 from hypergraph.execution.calls import positional
 from hypergraph.execution.collect import is_stream, join_chunks
 from hypergraph.execution.context import Context, Scope, Settings
-from hypergraph.execution.effects import DONE, All, CacheFlush, Call, Flow, Nest, Next
+from hypergraph.execution.effects import DONE, All, Answer, CacheFlush, Call, Flow, Nest, Next
 from hypergraph.execution.execution import Execution
+from hypergraph.execution.lanes import program_of
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error, place_item
 from hypergraph.execution.plan import Plan, plan_of
@@ -62,7 +63,13 @@ def run_flow(settings: Settings, scope: Scope, plan: Plan, inputs: Mapping[str, 
 
     Inputs that do not fit are refused before the first event.
     """
-    execution = Execution(plan.schedule(tuple(inputs)), inputs, settings.limit)
+    schedule = plan.schedule(tuple(inputs))
+    if settings.cache is not None and settings.emit is None and schedule.certain:
+        program = program_of(schedule)
+        values = program.start(inputs, settings.limit)
+        if program.answerable and (yield Answer(program, values)):
+            return program.result(values)
+    execution = Execution(schedule, inputs, settings.limit)
     body = _generations(settings, scope, execution)
     if settings.emit is None:
         yield from body

@@ -12,6 +12,23 @@ from typing import Any
 
 from hypergraph.content import MAX_TEXT, SCALARS, content_key, digest
 from hypergraph.errors import UnkeyableError
+from hypergraph.nodes import CallableNode
+
+
+def call_key(node: CallableNode, inputs: dict[str, Any]) -> str:
+    """Return the key of one call of a node. Raises ``UnkeyableError`` naming what has no content."""
+    return node_key(definition_key(node), inputs)
+
+
+def definition_key(node: CallableNode) -> str:
+    """Return the part of a key that says what the node does. Raises ``UnkeyableError``."""
+    known = node.known_definition
+    if known is None or not known.current():
+        known = node.define()
+    definition = known.definition
+    if definition.unkeyable:
+        raise UnkeyableError(definition.unkeyable, where=f"the definition of node {node.name!r}")
+    return definition.hash
 
 
 def node_key(prefix: str, inputs: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hypergraph.cache.base import Cache
 from hypergraph.execution.execution import Execution
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error
@@ -42,18 +41,6 @@ def run_plan(plan: Plan, inputs: Mapping[str, Any], limit: int) -> Row:
         program.run(values)
         return program.result(values)
     return run_dynamic(schedule, inputs, limit)
-
-
-def answer_plan(plan: Plan, inputs: Mapping[str, Any], limit: int, cache: Cache) -> Row | None:
-    """Return the outputs of a run if the cache has every result of it, else ``None``."""
-    schedule = plan.schedule(tuple(inputs))
-    if not schedule.certain:
-        return None
-    program = program_of(schedule)
-    values = program.start(inputs, limit)
-    if not program.answerable or not program.answer(values, cache):
-        return None
-    return program.result(values)
 
 
 def program_of(schedule: Schedule) -> Program:

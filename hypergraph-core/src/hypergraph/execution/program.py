@@ -14,9 +14,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hypergraph.cache.base import MISS, Cache
-from hypergraph.execution.cached import definition_key
 from hypergraph.execution.calls import collected, unpack
-from hypergraph.execution.keys import values_key
+from hypergraph.execution.keys import definition_key, values_key
 from hypergraph.execution.places import place_error
 from hypergraph.execution.plan import Schedule, plan_of
 from hypergraph.graph import GraphNode
