@@ -12,16 +12,14 @@ from typing import Any
 
 from hypergraph.errors import ConflictError, InfiniteLoopError
 from hypergraph.execution.plan import Schedule
-from hypergraph.execution.tables import (
-    CHANGED,
+from hypergraph.execution.records import (
     GATE,
     MISSING,
     NESTED_GRAPH,
     ONE_OUTPUT,
     SEVERAL_OUTPUTS,
-    Output,
-    Tables,
 )
+from hypergraph.execution.tables import CHANGED, Output, Tables
 from hypergraph.nodes import GateNode
 
 
@@ -207,7 +205,7 @@ class Execution:
 
     def inputs(self, node: int) -> dict[str, Any]:
         """Return the inputs of a node by name; those without any value are left out."""
-        return self.tables.readers[node](self.values)
+        return self.tables.records[node].read(self.values)
 
     def result(self) -> dict[str, Any]:
         """Return the outputs of every node that ran, the latest value of each."""

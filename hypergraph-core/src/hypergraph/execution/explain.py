@@ -15,7 +15,7 @@ from hypergraph.execution.execution import Execution
 from hypergraph.execution.keys import call_key
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.plan import Plan, plan_of
-from hypergraph.execution.tables import GATE, SEVERAL_OUTPUTS
+from hypergraph.execution.records import GATE, SEVERAL_OUTPUTS
 from hypergraph.graph import GraphNode
 from hypergraph.nodes import CallableNode
 
@@ -104,7 +104,7 @@ def _decoded(execution: Execution, number: int, value: Any) -> Any:
         if tables.kinds[number] == SEVERAL_OUTPUTS:
             return (UNKNOWN,) * len(tables.outputs[number])
         return UNKNOWN
-    decode = tables.decode[number]
+    decode = tables.records[number].decode
     return value if decode is None else decode(value)
 
 

@@ -29,7 +29,7 @@ from hypergraph.execution.lanes import program_of
 from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error, place_item
 from hypergraph.execution.plan import Plan, plan_of
-from hypergraph.execution.tables import GATE, ONE_OUTPUT, SEVERAL_OUTPUTS
+from hypergraph.execution.records import GATE, ONE_OUTPUT, SEVERAL_OUTPUTS
 from hypergraph.graph import GraphNode
 from hypergraph.results import RunStatus
 
@@ -152,7 +152,7 @@ def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow
 
 def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node that nobody listens to; returns its decoded result."""
-    node, name, function, read, decode, _ = execution.tables.records[number]
+    node, name, _, function, read, decode, _ = execution.tables.records[number]
     inputs = read(execution.values)
     if function is None:
         return (yield from _nested(settings, scope, execution.graph_name, node, inputs))
@@ -170,7 +170,7 @@ def _node(settings: Settings, scope: Scope, execution: Execution, number: int) -
 
 def _reported_node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run one node between its events; returns its decoded result."""
-    node, name, function, read, decode, kind = execution.tables.records[number]
+    node, name, kind, function, read, decode, _ = execution.tables.records[number]
     graph_name, clock = execution.graph_name, settings.clock
     run_id, span_id, parent = scope.run_id, settings.new_span_id(), scope.span_id
     inputs = read(execution.values)
@@ -231,7 +231,7 @@ def _answer(
             value = yield from _streamed(settings, scope, graph_name, call)
         else:
             value = yield call
-    decode = tables.decode[number]
+    decode = tables.records[number].decode
     result = value if decode is None else decode(value)
     if key is not None:
         unpacked = tables.kinds[number] == SEVERAL_OUTPUTS and reads_once(value)

@@ -74,12 +74,12 @@ def refuse_unknown(graph: Graph, given: Collection[str]) -> None:
 def refuse_missing(graph: Graph, given: Collection[str], skipped: frozenset[int]) -> None:
     """Refuse a run that lacks inputs, naming all of them, who needs each, and near misses."""
     needed: dict[str, list[str]] = {}
-    producers = graph.wiring.producers
+    producers, bound = graph.wiring.producers, graph.bound
     for number, node in enumerate(graph.node_list):
         if number in skipped:
             continue
         for name in node.inputs:
-            if name in given or name in graph._bound or node.has_default(name):
+            if name in given or name in bound or node.has_default(name):
                 continue
             if name in producers and not skipped.issuperset(producers[name]):
                 continue

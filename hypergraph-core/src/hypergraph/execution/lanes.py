@@ -15,7 +15,7 @@ from hypergraph.execution.mapping import map_rows
 from hypergraph.execution.places import place_error
 from hypergraph.execution.plan import Plan, Schedule, plan_of
 from hypergraph.execution.program import Program
-from hypergraph.execution.tables import NESTED_GRAPH
+from hypergraph.execution.records import NESTED_GRAPH
 from hypergraph.graph import GraphNode
 
 Row = dict[str, Any]

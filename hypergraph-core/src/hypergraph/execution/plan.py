@@ -42,11 +42,11 @@ class Plan:
 def plan_of(graph: Graph) -> Plan:
     """Return the plan of a graph, made on first use. Raises ``TypeError`` for what is no graph."""
     try:
-        plan = graph._known.get("plan")
+        plan = graph.memo.get("plan")
     except AttributeError:
         raise TypeError(f"expected a Graph, got {type(graph).__name__}") from None
     if plan is None:
-        plan = graph._known["plan"] = Plan(graph)
+        plan = graph.memo["plan"] = Plan(graph)
     return plan
 
 
@@ -62,7 +62,7 @@ class Schedule:
         refuse_unknown(graph, given)
         self.plan = plan
         self.given = given
-        self.provided = frozenset(given).union(graph._bound)
+        self.provided = frozenset(given).union(graph.bound)
         self.skipped = skipped_nodes(graph, given)
         refuse_missing(graph, given, self.skipped)
         self.active = [n for n in range(len(plan.nodes)) if n not in self.skipped]

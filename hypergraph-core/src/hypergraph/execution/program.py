@@ -153,7 +153,7 @@ class Program:
     def _frame(
         self, schedule: Schedule, env: dict[str, int], path: str, node: GraphNode | None
     ) -> _Frame:
-        for name, value in schedule.plan.graph._bound.items():
+        for name, value in schedule.plan.graph.bound.items():
             if name not in env:
                 env[name] = self._slot(value)
         numbers = chain.from_iterable(schedule.generations)

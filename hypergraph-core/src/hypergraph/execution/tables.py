@@ -6,20 +6,14 @@ integers. A write *triggers* a consumer, or only carries its value; a gate holds
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from hypergraph.execution.calls import collected, unpack
 from hypergraph.execution.plan import Schedule
-from hypergraph.execution.program import Values, reader
+from hypergraph.execution.program import Values
+from hypergraph.execution.records import MISSING, Port, record
 from hypergraph.graph.order import Cycle, reaches_ungated
-from hypergraph.nodes import END, CallableNode, GateNode, HyperNode
+from hypergraph.nodes import CallableNode, GateNode, HyperNode
 
-MISSING: Final = object()
-_FIXED = (bool, type, type(None), type(END))  # decisions of these types, and of names, are kept
-# What a node's decoded result is: see `Execution.commit`.
-NO_OUTPUT, ONE_OUTPUT, SEVERAL_OUTPUTS, GATE, NESTED_GRAPH = range(5)
 CHANGED = 1  # the bit that says "an input changed, or it never ran"; a gate's bits are higher
 
 
@@ -29,17 +23,6 @@ class Output(NamedTuple):
     slot: int
     waiting: tuple[int, ...]
     triggers: tuple[int, ...]
-
-
-class Record(NamedTuple):
-    """What the flow of a node looks at, in one place, as a lookup costs as much as a short call."""
-
-    node: Any
-    name: str
-    function: Callable[..., Any] | None  # None: a nested graph
-    read: Callable[[Values], dict[str, Any]]
-    decode: Callable[[Any], Any] | None
-    kind: int
 
 
 class Tables:
@@ -58,10 +41,10 @@ class Tables:
         for name in plan.graph.wiring.producers:
             if name not in self.slots:
                 self.slots[name] = self._slot(MISSING)
-        for name, value in plan.graph._bound.items():
+        for name, value in plan.graph.bound.items():
             self.template[self.slots[name]] = value
         count = len(plan.nodes)
-        self.inputs: list[tuple[tuple[str, int, int], ...]] = [self._ports(n) for n in range(count)]
+        self.ports = [self._ports(node) for node in plan.nodes]
         self.wanted = [0] * count
         self.lacking = [1] * count  # a skipped node lacks something for ever
         self.outputs: list[tuple[Output, ...]] = [()] * count
@@ -71,32 +54,23 @@ class Tables:
             self.slots[name] for name, many in plan.graph.wiring.producers.items() if len(many) > 1
         }
         self.first_due = [n for n in schedule.active if self.wanted[n] and not self.lacking[n]]
-        self.kinds = [_kind(node) for node in plan.nodes]
-        self.readers = [_inputs_reader(ports) for ports in self.inputs]
-        self.functions = [collected(n) if isinstance(n, CallableNode) else None for n in plan.nodes]
-        self.decode = [self._decoder(node) for node in plan.nodes]
-        self.calls = [self._call(n) for n in range(count)]
-        self.records = [
-            Record(
-                node, node.name, self.functions[n], self.readers[n], self.decode[n], self.kinds[n]
-            )
-            for n, node in enumerate(self.nodes)
-        ]
+        index = plan.graph.wiring.index
+        self.records = [record(node, self.ports[n], index) for n, node in enumerate(self.nodes)]
+        self.kinds = [record.kind for record in self.records]
+        self.calls = [record.call for record in self.records]
         self._before: list[int] | None = None
 
     def _slot(self, value: Any) -> int:
         self.template.append(value)
         return len(self.template) - 1
 
-    def _ports(self, number: int) -> tuple[tuple[str, int, int], ...]:
-        """Return for each input: its name, its slot, and the slot of its default (or 0)."""
-        node = self.nodes[number]
+    def _ports(self, node: HyperNode) -> tuple[Port, ...]:
         ports = []
         for name in node.inputs:
             fallback = 0
             if isinstance(node, CallableNode) and node.has_default(name):
                 fallback = self._slot(node.default(name))
-            ports.append((name, self.slots[name], fallback))
+            ports.append(Port(name, self.slots[name], fallback))
         return tuple(ports)
 
     def _fill(self) -> None:
@@ -158,55 +132,6 @@ class Tables:
             return True
         return not reaches_ungated(target, source, wiring.gates, schedule.order.rounds[target])
 
-    def _decoder(self, node: HyperNode) -> Callable[[Any], Any] | None:
-        """Return what turns a returned value into outputs: ``None`` (it is the output), a tuple of
-        outputs, or the numbers of the selected targets."""
-        if isinstance(node, GateNode):
-            return self._decider(node)
-        if isinstance(node, CallableNode) and len(node.outputs) > 1:
-            return partial(unpack, node)
-        return None
-
-    def _call(self, number: int) -> Callable[[Values], Any]:
-        """Return a function that reads a node's inputs, calls it, and decodes what it returns."""
-        function, ports, decode = self.functions[number], self.inputs[number], self.decode[number]
-        if function is None:
-            return _carried_out_elsewhere
-        read = self._reader(ports)
-        if len(ports) == 1 and not ports[0][2]:
-            slot = ports[0][1]
-            if decode is not None:
-                return lambda values: decode(function(values[slot]))
-            return lambda values: function(values[slot])
-        if decode is not None:
-            return lambda values: decode(function(*read(values)))
-        return lambda values: function(*read(values))
-
-    def _reader(self, ports: tuple[tuple[str, int, int], ...]) -> Callable[[Values], Any]:
-        if not any(fallback for _, _, fallback in ports):
-            return reader(slot for _, slot, _ in ports)
-        return lambda values: tuple(
-            values[slot] if values[slot] is not MISSING else values[fallback]
-            for _, slot, fallback in ports
-        )
-
-    def _decider(self, gate: GateNode) -> Callable[[Any], tuple[int, ...]]:
-        """Return a function from what a gate returned to the numbers of the targets it selects."""
-        index = self.schedule.plan.graph.wiring.index
-        known: dict[Any, tuple[int, ...]] = {}
-
-        def decide(value: Any) -> tuple[int, ...]:
-            try:
-                return known[value]
-            except (KeyError, TypeError):  # first time, or not hashable
-                pass  # what is raised below must not drag this error along, which holds the value
-            chosen = tuple(index[t] for t in gate.decide(value) if isinstance(t, str))
-            if type(value) in _FIXED or (type(value) is str and value in gate.targets):
-                known[value] = chosen
-            return chosen
-
-        return decide
-
     @property
     def before(self) -> list[int]:
         """For each node, as bits, every node before it in forward order."""
@@ -235,35 +160,3 @@ class Tables:
                     if not waiting[target]:
                         todo.append(target)
         return before
-
-
-def _kind(node: HyperNode) -> int:
-    if isinstance(node, GateNode):
-        return GATE
-    if not isinstance(node, CallableNode):
-        return NESTED_GRAPH
-    return min(len(node.outputs), SEVERAL_OUTPUTS)
-
-
-def _inputs_reader(ports: tuple[tuple[str, int, int], ...]) -> Callable[[Values], dict[str, Any]]:
-    """Return a function that reads a node's inputs by name; those without any value are left out."""
-    if len(ports) == 1 and not ports[0][2]:
-        name, slot, _ = ports[0]
-        return lambda values: {} if (value := values[slot]) is MISSING else {name: value}
-
-    def read(values: Values) -> dict[str, Any]:
-        found = {}
-        for name, slot, fallback in ports:
-            value = values[slot]
-            if value is MISSING:
-                if not fallback:
-                    continue
-                value = values[fallback]
-            found[name] = value
-        return found
-
-    return read
-
-
-def _carried_out_elsewhere(_: Values) -> Any:
-    raise AssertionError("nested graphs and interrupts are carried out by the flows and lanes")

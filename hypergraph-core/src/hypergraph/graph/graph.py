@@ -44,7 +44,7 @@ class Graph:
         "node_list",
         "entry_numbers",
         "_bound",
-        "_known",
+        "memo",
         "__weakref__",
     )
 
@@ -56,7 +56,7 @@ class Graph:
     node_list: tuple[HyperNode, ...]
     entry_numbers: tuple[int, ...]
     _bound: dict[str, Any]
-    _known: dict[str, Any]
+    memo: dict[str, Any]  # what was worked out once: by the graph itself, and its plan
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Graph:
         _put(self, "strict_types", strict_types)
         _put(self, "wiring", wire(self.node_list, where))
         _put(self, "_bound", {})
-        _put(self, "_known", {})
+        _put(self, "memo", {})
         validate.check_wiring(self.node_list, self.wiring, where)
         _put(
             self,
@@ -110,9 +110,9 @@ class Graph:
     @property
     def nodes(self) -> Mapping[str, HyperNode]:
         """The nodes by name, in declaration order."""
-        if "nodes" not in self._known:
-            self._known["nodes"] = MappingProxyType({node.name: node for node in self.node_list})
-        return self._known["nodes"]  # type: ignore[no-any-return]
+        if "nodes" not in self.memo:
+            self.memo["nodes"] = MappingProxyType({node.name: node for node in self.node_list})
+        return self.memo["nodes"]  # type: ignore[no-any-return]
 
     @property
     def bound(self) -> Mapping[str, Any]:
@@ -127,11 +127,11 @@ class Graph:
     @property
     def inputs(self) -> InputSpec:
         """What the graph takes: required, optional, seeds and bound inputs."""
-        if "inputs" not in self._known:
-            self._known["inputs"] = input_spec(
+        if "inputs" not in self.memo:
+            self.memo["inputs"] = input_spec(
                 self.node_list, self.wiring, self.entry_numbers, self.bound
             )
-        return self._known["inputs"]  # type: ignore[no-any-return]
+        return self.memo["inputs"]  # type: ignore[no-any-return]
 
     @property
     def data_edges(self) -> tuple[tuple[str, str, str], ...]:
@@ -157,16 +157,16 @@ class Graph:
     @property
     def features(self) -> GraphFeatures:
         """What a runner must support to run this graph, each with the path of a node that needs it."""
-        if "features" not in self._known:
-            self._known["features"] = graph_features(self.node_list, self.wiring)
-        return self._known["features"]  # type: ignore[no-any-return]
+        if "features" not in self.memo:
+            self.memo["features"] = graph_features(self.node_list, self.wiring)
+        return self.memo["features"]  # type: ignore[no-any-return]
 
     @property
     def nesting(self) -> Nesting:
         """How deep graphs are nested in this one, and whether one of them brings its own runner."""
-        if "nesting" not in self._known:
-            self._known["nesting"] = nesting_of(self.node_list)
-        return self._known["nesting"]  # type: ignore[no-any-return]
+        if "nesting" not in self.memo:
+            self.memo["nesting"] = nesting_of(self.node_list)
+        return self.memo["nesting"]  # type: ignore[no-any-return]
 
     @property
     def has_cycles(self) -> bool:
@@ -195,12 +195,12 @@ class Graph:
         Nested graphs are included. Bound values count by content, or by type where they have none.
         """
         for graph in _inside_out(self):
-            if "hash" not in graph._known:
+            if "hash" not in graph.memo:
                 bound = tuple((name, _content(graph._bound[name])) for name in sorted(graph._bound))
                 hashes = tuple(node.definition_hash for node in graph.node_list)
                 parts = (graph.name, graph.entrypoints, graph.outputs, bound, hashes)
-                graph._known["hash"] = hashlib.sha256(repr(parts).encode()).hexdigest()
-        return self._known["hash"]  # type: ignore[no-any-return]
+                graph.memo["hash"] = hashlib.sha256(repr(parts).encode()).hexdigest()
+        return self.memo["hash"]  # type: ignore[no-any-return]
 
     # -- changed copies ----------------------------------------------------------------------
 
@@ -267,7 +267,7 @@ class Graph:
         new = object.__new__(type(self))
         for slot in self.__slots__[:-2]:
             _put(new, slot, changes.get(slot, getattr(self, slot)))
-        _put(new, "_known", {})
+        _put(new, "memo", {})
         return new
 
     def __copy__(self) -> Graph:
@@ -279,7 +279,7 @@ class Graph:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for slot, value in state.items():
             _put(self, slot, value)
-        _put(self, "_known", {})
+        _put(self, "memo", {})
 
     # -- views: each lives in a room of its own ----------------------------------------------
 
@@ -303,8 +303,8 @@ def _inside_out(graph: Graph) -> Iterator[Graph]:
     while todo:
         outer = todo[-1]
         inner = [n.graph for n in outer.node_list if isinstance(n, GraphNode)]
-        lacking = [nested for nested in inner if "hash" not in nested._known]
-        if lacking and "hash" not in outer._known:
+        lacking = [nested for nested in inner if "hash" not in nested.memo]
+        if lacking and "hash" not in outer.memo:
             todo += lacking
         else:
             yield todo.pop()
