@@ -304,7 +304,7 @@ def api_cache() -> str:
 
 def api_events() -> str:
     """What is told to listeners."""
-    names = [name for name in events.__all__ if name != "dispatcher"]
+    names = [name for name in events.__all__ if name[0].isupper()]
     return "".join(entry(name, getattr(events, name)) for name in names)
 
 

@@ -105,10 +105,12 @@ def test_a_refusal_names_the_installed_runners_that_could(
     assert "loops" not in str(error)
 
 
-def test_a_refusal_without_alternatives_says_what_to_install() -> None:
+def test_a_refusal_without_alternatives_says_what_the_graph_needs() -> None:
     error = refusal(GraphFeatures(cycles="a"), NOTHING)
     assert error.alternatives == ()
-    assert "pip install hypergraph-runner-async" in error.fix
+    assert error.fix.startswith("no installed runner can run this graph")
+    assert "supports cycles" in error.fix
+    assert "leave 'a' out" in error.fix
 
 
 def test_a_runner_without_a_name_is_still_refused_in_a_sentence() -> None:

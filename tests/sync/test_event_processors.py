@@ -2,7 +2,7 @@
 
 import pytest
 
-from hypergraph import Graph, MemoryCache, TypedEventProcessor
+from hypergraph import Graph, MemoryCache, TypedEventProcessor, node
 from hypergraph.errors import HypergraphWarning
 from hypergraph.events import (
     EventProcessor,
@@ -96,3 +96,11 @@ def test_nothing_is_built_when_nobody_listens(monkeypatch, cache):
     assert runner.run(nested, {"n": 0}) == {"n": 2}
     with pytest.raises(AssertionError, match="an event was built"):
         runner.run(MAIN, {"n": 0}, event_processors=[Listener()])
+
+
+@pytest.mark.parametrize("given", [[object()], object(), Listener()])
+def test_what_cannot_listen_is_refused_at_once(given):
+    with pytest.raises(TypeError, match="event_processors takes a list|has on_event"):
+        SyncRunner(event_processors=given)
+    with pytest.raises(TypeError, match="event_processors takes a list|has on_event"):
+        SyncRunner().run(Graph([node(lambda x: x, name="a")]), {"x": 1}, event_processors=given)

@@ -90,11 +90,11 @@ class RunnerCapabilities:
         features = graph.features
         feature = self.unsupported(features)
         if feature is not None:
-            raise _incompatible(features, feature, runner)
+            raise _incompatible(features, feature, runner, getattr(graph, "where", "graph"))
 
 
 def _incompatible(
-    features: GraphFeatures, feature: Feature, runner: str
+    features: GraphFeatures, feature: Feature, runner: str, where: str
 ) -> IncompatibleRunnerError:
     node = getattr(features, feature.name)
     alternatives: tuple[str, ...] = _installed_runners_supporting(features)
@@ -103,12 +103,12 @@ def _incompatible(
         fix = f"use an installed runner that can run this graph: {names}"
     else:
         fix = (
-            "no installed runner can run this graph; AsyncRunner runs every graph: "
-            "pip install hypergraph-runner-async"
+            f"no installed runner can run this graph: install one that supports {feature.words}, "
+            f"or leave {node!r} out of the graph"
         )
     return IncompatibleRunnerError(
         f"This graph has {feature.has}, but {runner} doesn't support {feature.words}.",
-        where=f"node {node!r}",
+        where=f"{where}, node {node!r}",
         fix=fix,
         feature=feature.name,
         node=node,

@@ -30,7 +30,8 @@ T = TypeVar("T")
 MAX_DEPTH = 100  # containers within containers
 MAX_TEXT = 200  # characters; what is longer is digested
 _SHORT = 64
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, so it hides no C state
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: what every class statement makes
+_C_METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _OPEN_BASES = frozenset(  # made in C, without content that cannot be seen
     {"builtins.object", "msgspec.Struct", "msgspec._core._StructMixin"}
 )
@@ -47,6 +48,16 @@ def content_key(value: object) -> str:
     """
     scalar = SCALARS.get(type(value))
     return scalar(value) if scalar is not None else _Walk().encode(value)
+
+
+def key_and_classes(value: object) -> tuple[str, list[type]]:
+    """Return the `content_key` of a value, and the classes whose instances it holds, by name.
+
+    A key says of an instance what it holds and not what its methods do.
+    """
+    walk = _Walk()
+    text = walk.encode(value)
+    return text, sorted(walk.classes, key=type_name)
 
 
 def register_key(cls: type[T], content: Callable[[T], object]) -> None:
@@ -178,10 +189,11 @@ SCALARS |= {
 class _Walk:
     """One pass over one value; remembers what it has seen, so shared parts are encoded once."""
 
-    __slots__ = ("_depth", "_seen")
+    __slots__ = ("_depth", "_seen", "classes")
 
     def __init__(self) -> None:
         self._depth = 0
+        self.classes: set[type] = set()  # of instances, whose methods the text does not tell
         # The value is kept beside its text: an id is only unique while its object lives.
         self._seen: dict[int, tuple[object, str | None]] = {}
 
@@ -247,7 +259,9 @@ _CONTAINERS: dict[type, _Encoder] = {
     ),
     deque: lambda v, walk: _object("deque", [walk.encode(v.maxlen), *walk.each(v)]),
     types.SimpleNamespace: lambda v, walk: _object("SimpleNamespace", [walk.encode(v.__dict__)]),
-    types.MethodType: lambda v, walk: _object("method", walk.each((v.__func__, v.__self__))),
+    types.MethodType: lambda v, walk: _object(
+        "method", walk.each((v.__func__, type(v.__self__), v.__self__))
+    ),
     functools.partial: lambda v, walk: _object("partial", walk.each((v.func, v.args, v.keywords))),
     slice: lambda v, walk: _object("slice", walk.each((v.start, v.stop, v.step))),
 }
@@ -277,8 +291,7 @@ def _encoder(cls: type) -> _Encoder:
 
 
 def _registered(value: object, walk: _Walk) -> str:
-    cls = type(value)
-    return _object(type_name(cls), [walk.encode(_REGISTERED[cls](value))])
+    return _instance_object(value, walk, [walk.encode(_REGISTERED[type(value)](value))])
 
 
 def _class(value: type, walk: _Walk) -> str:
@@ -287,16 +300,20 @@ def _class(value: type, walk: _Walk) -> str:
 
 
 def _enum(value: Enum, walk: _Walk) -> str:
-    return _object(type_name(type(value)), walk.each((value.name, value.value)))
+    return _instance_object(value, walk, walk.each((value.name, value.value)))
 
 
 def _namedtuple(value: tuple[Any, ...], walk: _Walk) -> str:
-    state = _state(value)
-    return _object(type_name(type(value)), [walk.encode(tuple(value)), walk.encode(state)])
+    return _instance_object(value, walk, walk.each((tuple(value), _state(value))))
 
 
 def _instance(value: object, walk: _Walk) -> str:
-    return _object(type_name(type(value)), [walk.encode(_state(value))])
+    return _instance_object(value, walk, [walk.encode(_state(value))])
+
+
+def _instance_object(value: object, walk: _Walk, parts: Iterable[str]) -> str:
+    walk.classes.add(type(value))
+    return _object(type_name(type(value)), parts)
 
 
 def _declares_fields(cls: type) -> bool:
@@ -315,8 +332,16 @@ def _declares_fields(cls: type) -> bool:
 def _bases_known(cls: type, *known: type) -> bool:
     """Whether no base keeps content in C, where it cannot be seen."""
     return all(
-        base in known or base.__flags__ & _HEAP_TYPE or type_name(base) in _OPEN_BASES
+        base in known or type_name(base) in _OPEN_BASES or _made_by_a_class_statement(base)
         for base in cls.__mro__
+    )
+
+
+def _made_by_a_class_statement(cls: type) -> bool:
+    """Whether the class is plain Python. C may make heap types as well; those bring methods in C."""
+    return bool(cls.__flags__ & _HEAP_TYPE) and not any(
+        isinstance(member, _C_METHODS) and member.__objclass__ is cls
+        for member in cls.__dict__.values()
     )
 
 

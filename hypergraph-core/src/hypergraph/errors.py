@@ -24,7 +24,8 @@ class HypergraphError(Exception):
     """Base of every error that hypergraph itself raises.
 
     Attributes: ``what`` happened, ``where`` (graph, node, parameter), ``fix`` (an imperative), and
-    ``code`` (the anchor in the errors page). Errors survive pickling with all their attributes.
+    ``code`` (the anchor in the errors page). Errors survive pickling with all their attributes and
+    notes.
     """
 
     code: ClassVar[str] = "error"
@@ -35,7 +36,6 @@ class HypergraphError(Exception):
         self.fix = fix
         for key, value in details.items():
             setattr(self, key, value)
-        self._details = details
         super().__init__(what)
 
     def __str__(self) -> str:
@@ -48,13 +48,7 @@ class HypergraphError(Exception):
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.fix, self._details)
-
-
-def _rebuild(
-    cls: type[HypergraphError], what: str, where: str, fix: str, details: dict[str, Any]
-) -> HypergraphError:
-    return cls(what, where=where, fix=fix, **details)
+        return type(self), (self.what,), self.__dict__
 
 
 # --- building a graph -------------------------------------------------------------------------

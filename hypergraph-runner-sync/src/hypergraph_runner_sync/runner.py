@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Unpack, overload
 
 from hypergraph.cache import Cache
 from hypergraph.capabilities import RunnerCapabilities
-from hypergraph.events.dispatch import dispatcher
+from hypergraph.events.dispatch import check_processors, dispatcher
 from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.explain import CacheExplanation, explain_plan
@@ -50,7 +50,7 @@ class SyncRunner(BaseRunner):
         if cache is not None and not isinstance(cache, Cache):
             raise TypeError(f"a cache has get, put and flush; {type(cache).__name__} lacks one")
         self.cache = cache
-        self.event_processors = tuple(event_processors)
+        self.event_processors = check_processors(event_processors)
 
     def run(
         self,

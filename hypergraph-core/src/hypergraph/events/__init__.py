@@ -1,6 +1,6 @@
 """What happens during a run, and who is told."""
 
-from hypergraph.events.dispatch import dispatcher
+from hypergraph.events.dispatch import check_processors, dispatcher
 from hypergraph.events.processor import EventProcessor, TypedEventProcessor
 from hypergraph.events.types import (
     CacheErrorEvent,
@@ -30,5 +30,6 @@ __all__ = [
     "RunStartEvent",
     "StreamingChunkEvent",
     "TypedEventProcessor",
+    "check_processors",
     "dispatcher",
 ]

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hypergraph.errors import HypergraphWarning
 from hypergraph.events.processor import EventProcessor
 from hypergraph.events.types import Event
 
 Emit = Callable[[Event], None]
+
+
+def check_processors(processors: Sequence[EventProcessor]) -> tuple[EventProcessor, ...]:
+    """Return the processors as a tuple. Raises ``TypeError`` for what does not listen."""
+    if isinstance(processors, EventProcessor) or not isinstance(processors, Iterable):
+        raise TypeError("event_processors takes a list of processors: event_processors=[processor]")
+    checked = tuple(processors)
+    for processor in checked:
+        if not isinstance(processor, EventProcessor):
+            raise TypeError(
+                f"an event processor has on_event(event); {type(processor).__name__} has not"
+            )
+    return checked
 
 
 def dispatcher(processors: Sequence[EventProcessor]) -> Emit | None:

@@ -1,9 +1,13 @@
-"""Who listens to a run."""
+"""Who listens to a run.
+
+Rule of this file: a listener is anything with ``on_event``; to derive from a class here is optional.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from hypergraph.events.types import Event
 
@@ -27,21 +31,12 @@ class TypedEventProcessor:
 
     def on_event(self, event: Event) -> None:
         """Hand the event to the method of its type."""
-        method = self._methods.get(type(event))
-        if method is None:
-            method = self._methods[type(event)] = getattr(self, _method_name(type(event)), _pass)
-        method(event)
-
-    @property
-    def _methods(self) -> dict[type, Any]:
-        methods: dict[type, Any] = self.__dict__.setdefault("_methods_by_type", {})
-        return methods
+        method = getattr(self, _method_name(type(event)), None)
+        if method is not None:
+            method(event)
 
 
+@functools.cache
 def _method_name(kind: type) -> str:
     words = re.findall("[A-Z][a-z]*", kind.__name__.removesuffix("Event"))
     return "on_" + "_".join(words).lower()
-
-
-def _pass(event: Event) -> None:
-    """Pass over an event."""

@@ -100,14 +100,14 @@ def _hints(node: CallableNode) -> dict[str, Any]:
         return {}
     try:
         return typing.get_type_hints(node.func)
-    except NameError as error:
+    except TypeError:  # a callable without annotations of its own
+        return {}
+    except Exception as error:  # an annotation in quotes is code
         raise GraphConfigError(
-            f"The annotations of node {node.name!r} cannot be read: {error.name!r} is not defined.",
+            f"The annotations of node {node.name!r} cannot be read: {error}.",
             where=f"node {node.name!r}",
             fix="import the name at run time (not only under TYPE_CHECKING), or leave strict_types out.",
         ) from None
-    except TypeError:  # a callable without annotations of its own
-        return {}
 
 
 def _collected(hint: Any) -> Any:

@@ -80,11 +80,12 @@ def _exclusive(one: dict[int, set[int]], other: dict[int, set[int]]) -> bool:
 
 
 def _sides(nodes: Nodes, wiring: Wiring) -> Sides:
-    """Return the targets that each node lies behind, by gate."""
+    """Return the targets that each node lies behind, by gate; a gate with one target parts nothing."""
     found: Sides = {}
     for number, gate in enumerate(nodes):
         if isinstance(gate, GateNode):
-            for target in [wiring.index[str(t)] for t in gate.targets if t is not END]:
+            targets = [wiring.index[str(t)] for t in gate.targets if t is not END]
+            for target in targets if len(targets) > 1 else ():
                 for node in _only_through(target, number, nodes, wiring):
                     found.setdefault(node, {}).setdefault(number, set()).add(target)
     return found

@@ -19,17 +19,25 @@ import sys
 import threading
 import types
 import weakref
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hypergraph.content import SCALARS, content_key, digest, register_key, type_name
+from hypergraph.content import (
+    SCALARS,
+    content_key,
+    digest,
+    key_and_classes,
+    register_key,
+    type_name,
+)
 from hypergraph.errors import UnkeyableError
 from hypergraph.nodes import source
 
 _MISSING = object()
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
-_IMMUTABLE = frozenset(SCALARS) - {bytearray}
+_IMMUTABLE = frozenset(SCALARS) - {bytearray, array}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,13 +287,14 @@ class _Search:
         return ""
 
     def _value(self, where: str, func: types.FunctionType, value: Any) -> str:
-        """Return what stands for a value that the function holds: all of its content."""
+        """Return what stands for a value that the function holds: all of its content, and what the
+        classes of the instances in it do."""
         if isinstance(value, types.FunctionType | type | types.ModuleType):
             return self._reference(value)
         if type(value) is object or value is _MISSING:
             return type_name(type(value))  # a mark, which has no content
         try:
-            key = content_key(value)
+            key, classes = key_and_classes(value)
         except (UnkeyableError, RecursionError) as error:
             kind = type_name(type(value))
             problem = error.what if isinstance(error, UnkeyableError) else "It is too deep."
@@ -293,7 +302,7 @@ class _Search:
             return kind
         if not _immutable(value):
             self._known.mutable.append((value, key))
-        return key
+        return "".join([key, *map(self._reference, classes)])
 
     def _number(self, item: Any) -> str:
         if id(item) not in self._numbers:

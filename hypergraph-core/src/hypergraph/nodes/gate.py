@@ -91,10 +91,14 @@ class GateNode(CallableNode):
     def _identity(self) -> tuple[Any, ...]:
         return (*super()._identity(), self.targets)
 
+    @property
+    def _where(self) -> str:
+        return f"gate {self.name!r}, {describe(self.func)}"
+
     def _refuse(self, problem: str, fix: str) -> RouteError:
         return RouteError(
             f"Gate {self.name!r} {problem}",
-            where=f"gate {self.name!r}, {describe(self.func)}",
+            where=self._where,
             fix=fix,
             targets=tuple(map(str, self.targets)),
         )
@@ -102,9 +106,10 @@ class GateNode(CallableNode):
     def _no_target(self, value: Any) -> RouteError:
         """Say that ``value`` is no target. A string is shown only through its nearest target."""
         names = [target for target in self.targets if isinstance(target, str)]
-        hint = did_you_mean(value, names) if isinstance(value, str) else ""
-        if value == str(END) and END in self.targets:
-            hint = " END is written without quotes."
+        hint = ""
+        if isinstance(value, str):  # anything else is not compared: its == may do as it likes
+            is_end = value == str(END) and END in self.targets
+            hint = " END is written without quotes." if is_end else did_you_mean(value, names)
         listed = ", ".join(map(repr, self.targets))
         return self._refuse(
             f"returned a value of type {type(value).__name__} that is none of its targets.{hint}",
@@ -251,6 +256,10 @@ class TypeRouteNode(GateNode):
     def _identity(self) -> tuple[Any, ...]:
         routes = [(f"{k.__module__}.{k.__qualname__}", v) for k, v in self.routes.items()]
         return (*super()._identity(), *routes, self.fallback)
+
+    @property
+    def _where(self) -> str:
+        return f"gate {self.name!r}"  # the function is not the user's
 
     def decide(self, value: Any) -> tuple[Target, ...]:
         """Return the target of the nearest class. Raises ``RouteError`` without one or a fallback."""

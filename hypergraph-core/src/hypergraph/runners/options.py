@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypedDict
 
 from hypergraph.errors import InputError, did_you_mean
+from hypergraph.events.dispatch import check_processors
 from hypergraph.events.processor import EventProcessor
 from hypergraph.graph import Graph
 
@@ -51,8 +52,8 @@ _NAMES: Final = tuple(field.name for field in fields(Options))
 def read_options(options: RunOptions, graph: Graph) -> Options:
     """Return the options given to ``run`` or ``map``.
 
-    Raises ``TypeError`` for one that does not exist, ``InputError`` for a limit that is not a positive
-    integer and for a selected name that is no output.
+    Raises ``TypeError`` for one that does not exist and for what cannot listen, ``InputError`` for a
+    limit that is not a positive integer and for a selected name that is no output.
     """
     for name in options:
         if name not in _NAMES:
@@ -65,6 +66,8 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
             where=graph.where,
             fix="pass how often one node may run, such as max_iterations=100.",
         )
+    if read.event_processors:
+        read = replace(read, event_processors=check_processors(read.event_processors))
     if read.select is None:
         return read
     names = (read.select,) if isinstance(read.select, str) else tuple(read.select)
