@@ -2,6 +2,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import warnings
+from array import array
 
 import pytest
 
@@ -197,17 +200,63 @@ def test_a_helper_that_is_defined_again_counts_at_once(load):
     assert function_definition(main.f).hash != after.hash
 
 
-def test_a_closure_that_changes_in_place_counts_at_once():
-    table = {"a": 1}
-
+@pytest.mark.parametrize("table", [[1], {0: 1}, bytearray(b"\1"), array("i", [1])], ids=repr)
+def test_a_closure_that_changes_in_place_counts_at_once(table):
     def f(x):
         return table[x]
 
     before = function_definition(f).hash
-    table["a"] = 2
+    table[0] = 2
     assert function_definition(f).hash != before
-    table["a"] = 1
+    table[0] = 1
     assert function_definition(f).hash == before
+
+
+@pytest.mark.parametrize("held", ["s", "[s]", "{'a': (s,)}", "s.score"])
+def test_what_the_objects_in_a_closure_do_counts(load, held):
+    text = f"""
+        from dataclasses import dataclass
+        @dataclass
+        class Scorer:
+            k: int
+            def score(self, x): return self.weigh(x)
+            def weigh(self, x): return x * self.k + CHANGE
+        def make(s):
+            held = {held}
+            def f(x): return held
+            return f
+        f = make(Scorer(2))
+    """
+    once = hash_of(load, text.replace("CHANGE", "1"))
+    assert once == hash_of(load, text.replace("CHANGE", "1"))
+    assert once != hash_of(load, text.replace("CHANGE", "2"))
+
+
+def test_definitions_may_be_read_by_many_threads_at_once(load):
+    modules = {
+        f"m{n}": f"def kept(f): return f\n@kept\ndef f{n}(x): return x\n" * 20 for n in range(20)
+    }
+    main = load(main="".join(f"from app.m{n} import f{n}\n" for n in range(20)), **modules)
+    found = [set() for _ in range(20)]
+    ready = threading.Barrier(8)
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+
+    def read():
+        ready.wait()
+        for n, hashes in enumerate(found):
+            hashes.add(function_definition(getattr(main, f"f{n}")).hash)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [len(hashes) for hashes in found] == [1] * 20
+    assert warnings.filters == before
 
 
 def test_a_file_that_is_edited_after_its_import_is_not_taken_for_the_code(load, tmp_path):

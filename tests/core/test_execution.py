@@ -168,7 +168,7 @@ def test_rows_of_a_zip_and_of_a_product():
     assert (size, list(rows)) == (2, [(1, 3), (2, 4)])
     size, rows = map_rows(("c", "a"), given, "product", "here")
     assert (size, list(rows)) == (4, [(3, 1), (3, 2), (4, 1), (4, 2)])
-    with pytest.raises(InputError, match="'b' is mapped over, but is a str"):
+    with pytest.raises(InputError, match="'b' is mapped over, but is of type str"):
         map_rows(("b",), given, "zip", "here")
 
 

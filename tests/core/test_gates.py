@@ -159,6 +159,25 @@ def test_any_other_return_value_is_an_error_that_names_the_targets(gate, value, 
     assert caught.value.where.startswith(f"gate {gate.name!r}, ")
 
 
+class Array:
+    """Compares like an array: the result is no truth."""
+
+    def __eq__(self, other):
+        return self
+
+    def __hash__(self):
+        return 0
+
+    def __bool__(self):
+        raise ValueError("ambiguous")
+
+
+@pytest.mark.parametrize("value", [Array(), [Array()]], ids=["one", "several"])
+def test_what_cannot_be_compared_is_a_wrong_target(value):
+    with pytest.raises(RouteError):
+        (many if isinstance(value, list) else one).decide(value)
+
+
 def test_a_wrong_target_is_not_repeated_in_the_message():
     with pytest.raises(RouteError) as caught:
         one.decide("the patient's name")

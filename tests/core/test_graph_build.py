@@ -59,6 +59,7 @@ def test_whatever_is_not_a_node_is_named_by_position_and_type():
     assert error.what == "Item 1 is not a node but a builtin_function_or_method."
     assert error.fix == "decorate the function with @node."
     assert refused([Graph([a])]).fix == "use graph.as_node() to nest a graph."
+    assert refused([a, "b"]).fix == "list the nodes themselves: Graph([first, second])."
 
 
 def test_two_nodes_of_one_name():

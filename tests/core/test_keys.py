@@ -8,6 +8,7 @@ import io
 import math
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -320,3 +321,17 @@ def test_an_unkeyable_input_is_named_without_its_value():
     assert "input 'client'" in str(caught.value)
     assert "Secret" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_object_that_keeps_content_in_c_has_no_key():
+    @dataclasses.dataclass
+    class Dice(random.Random):
+        sides: int
+
+    @dataclasses.dataclass
+    class Queue(deque):
+        size: int
+
+    for value in (Dice(6), Queue(6)):
+        with pytest.raises(UnkeyableError):
+            content_key(value)

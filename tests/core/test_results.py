@@ -3,6 +3,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from hypergraph.errors import MissingInputError
 from hypergraph.results import PauseInfo, PauseReason, RunResult, RunStatus, new_run_id
 
 
@@ -74,3 +75,10 @@ def test_run_ids_are_unique_and_sort_by_time(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("hypergraph.results.time.time_ns", lambda: 7)
     assert new_run_id() != new_run_id()
     assert made[0].startswith("run-")
+
+
+def test_an_error_survives_pickling_with_its_attributes_and_notes() -> None:
+    error = MissingInputError("what", where="where", fix="fix", missing=("x",))
+    error.add_note("a note")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.missing, copy.__notes__) == (str(error), ("x",), ["a note"])

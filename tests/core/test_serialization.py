@@ -125,6 +125,13 @@ def test_a_key_file_that_is_not_private_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chown")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_as_key_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "key", 0o600)
+    with pytest.raises(KeyFileError, match="not a plain file"):
+        load_key(tmp_path / "key")
+
+
 def test_a_key_file_of_another_user_is_refused(tmp_path):
     path = tmp_path / "signing.key"
     load_key(path)

@@ -233,10 +233,20 @@ def test_annotations_that_cannot_be_read():
     nodes = [producer(int), node(unreadable)]
     Graph(nodes)
     with pytest.raises(
-        GraphConfigError, match="'unreadable' cannot be read: 'Thing' is not"
+        GraphConfigError, match="'unreadable' cannot be read: name 'Thing' is not"
     ) as caught:
         Graph(nodes, strict_types=True)
     assert "TYPE_CHECKING" in caught.value.fix
+
+
+@pytest.mark.parametrize("annotation", ["sys.Thing", "int int"])
+def test_annotations_that_are_no_types_name_their_node(annotation):
+    def wrong(value):
+        return value
+
+    wrong.__annotations__ = {"value": annotation}
+    with pytest.raises(GraphConfigError, match="'wrong' cannot be read"):
+        Graph([producer(int), node(wrong)], strict_types=True)
 
 
 def test_types_are_read_only_when_asked_for(monkeypatch):

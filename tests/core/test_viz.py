@@ -243,6 +243,13 @@ def test_the_page_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == loop().visualize()
 
 
+def test_every_view_says_how_a_graph_is_mapped() -> None:
+    mapped = Graph([search], name="inner").as_node().map_over("query", "index", mode="product")
+    graph = Graph([mapped])
+    for shown in (graph.describe(), graph.to_mermaid(), graph.visualize()):
+        assert "maps over query x index" in shown
+
+
 def test_a_notebook_gets_every_form_and_those_it_asks_for() -> None:
     graph = loop()
     assert graph._repr_mimebundle_() == {

@@ -89,7 +89,6 @@ def test_a_run_answered_by_the_cache_gives_the_same_by_fewer_calls(case):
             assert again.calls == ()
 
 
-
 @examples(200)
 @given(acyclic_cases(), st.data())
 def test_the_order_of_declaration_changes_no_output_of_a_dag(case, data):

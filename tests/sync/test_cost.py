@@ -4,6 +4,7 @@ Counted, never timed: both are the same on every machine. Calls tell what a node
 call; instructions also see a loop that calls nothing, so they tell whether a cost stays flat.
 """
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -30,11 +31,14 @@ def calls(call: Call) -> int:
 
     call()  # plans, programs and definitions are made once, on first use
     outer = sys.getprofile()
+    gc.collect()
+    gc.disable()  # or what other tests left behind is finalised, and counted, in between
     sys.setprofile(profile)
     try:
         call()
     finally:
         sys.setprofile(outer)
+        gc.enable()
     return count
 
 

@@ -100,7 +100,7 @@ def test_nothing_is_built_when_nobody_listens(monkeypatch, cache):
 
 @pytest.mark.parametrize("given", [[object()], object(), Listener()])
 def test_what_cannot_listen_is_refused_at_once(given):
-    with pytest.raises(TypeError, match="event_processors takes a list|has on_event"):
+    with pytest.raises(TypeError, match=r"event_processors takes a list|has on_event"):
         SyncRunner(event_processors=given)
-    with pytest.raises(TypeError, match="event_processors takes a list|has on_event"):
+    with pytest.raises(TypeError, match=r"event_processors takes a list|has on_event"):
         SyncRunner().run(Graph([node(lambda x: x, name="a")]), {"x": 1}, event_processors=given)

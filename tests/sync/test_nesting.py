@@ -167,7 +167,7 @@ def test_a_map_in_a_map(runner):
 @in_every_lane
 def test_a_mapped_input_must_be_a_list_of_items(runner):
     graph = Graph([INNER.as_node().map_over("x")])
-    with pytest.raises(InputError, match="'x' is mapped over, but is a str") as caught:
+    with pytest.raises(InputError, match="'x' is mapped over, but is of type str") as caught:
         runner.run(graph, {"x": "secret"})
     assert caught.value.where == "nested graph 'inner'"
     deeper = Graph([Graph([INNER.as_node().map_over("x")], name="deeper").as_node()])

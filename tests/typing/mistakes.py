@@ -19,7 +19,7 @@ def mistakes() -> None:
     _ = to_text(1) + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     is_even("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     node(output_name=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
-    branch(when_true="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    branch(when_true="a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     route(targets=[1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     Graph([len])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     graph = Graph([to_text], nmae="g")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

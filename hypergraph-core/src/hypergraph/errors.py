@@ -15,8 +15,13 @@ DOCS_PAGE = "docs/reference/errors.md"
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest candidate, or an empty string."""
-    match = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    """Return `` Did you mean 'x'?`` for the nearest candidate, or an empty string.
+
+    The input ``x`` of a namespaced graph, ``g.x``, is near to ``x``.
+    """
+    known = list(candidates)
+    inside = [candidate for candidate in known if candidate.endswith(f".{name}")]
+    match = inside or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f" Did you mean {match[0]!r}?" if match else ""
 
 

@@ -38,7 +38,11 @@ class Reader:
         self._connection = sqlite3.connect(
             path / DATABASE, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
         )
-        (mode,) = self._connection.execute("PRAGMA journal_mode").fetchone()
+        try:
+            (mode,) = self._connection.execute("PRAGMA journal_mode").fetchone()
+        except sqlite3.Error:
+            self._connection.close()
+            raise
         self._snapshots = mode == "wal"  # in any other mode, a reader would block writers
         self._until = 0.0
 

@@ -52,7 +52,7 @@ def load_graph(target: str, *, full_traceback: bool = False) -> Graph:
         found = _guarded(lambda _: found(), "", full_traceback, f"{target!r}")
     if not isinstance(found, Graph):
         raise UsageError(
-            f"{target!r} is a {type(found).__name__}, not a Graph or a function without arguments "
+            f"{target!r} is of type {type(found).__name__}, not a Graph or a function without arguments "
             f"that returns one{_graphs(module, module_name)}"
         )
     return found
@@ -61,6 +61,8 @@ def load_graph(target: str, *, full_traceback: bool = False) -> Graph:
 def _module(name: str) -> ModuleType:
     if name.endswith(".py") or "/" in name or os.sep in name:
         return _from_file(Path(name))
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"{name!r} is not the name of a module")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -72,8 +74,6 @@ def _module(name: str) -> ModuleType:
             f"there is no module {error.name!r}.{did_you_mean(name, near)} "
             "Modules are looked for in the working directory and among those installed"
         ) from None
-    except (TypeError, ValueError):
-        raise UsageError(f"{name!r} is not the name of a module") from None
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -107,7 +107,8 @@ def _guarded(load: Any, argument: str, full_traceback: bool, what: str) -> Any:
     except BaseException as error:
         if full_traceback:
             traceback.print_exception(error)
-        said = traceback.format_exception_only(error)[-1].strip()
+        kind = type(error).__name__
+        said = f"{kind}: {error.msg if isinstance(error, SyntaxError) else error}".strip(": ")
         frames = traceback.extract_tb(error.__traceback__)
         place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
         if isinstance(error, SyntaxError):

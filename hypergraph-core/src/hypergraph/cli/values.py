@@ -32,9 +32,10 @@ def read_inputs(arguments: Iterable[str]) -> dict[str, Any]:
             continue
         name, equals, text = argument.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--input takes NAME=VALUE or @FILE, not {argument!r}")
+            # Not shown: it may be a value whose name was forgotten.
+            raise UsageError("--input takes NAME=VALUE or @FILE; one of them has no NAME=")
         try:
-            inputs[name.strip()] = json.loads(text)
+            inputs[name.strip()] = _read_json(text)
         except (ValueError, RecursionError):
             inputs[name.strip()] = text
     return inputs
@@ -42,7 +43,7 @@ def read_inputs(arguments: Iterable[str]) -> dict[str, Any]:
 
 def _from_file(name: str) -> dict[str, Any]:
     try:
-        read = json.loads(Path(name).read_text(encoding="utf-8"))
+        read = _read_json(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--input @{name}: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -54,6 +55,15 @@ def _from_file(name: str) -> dict[str, Any]:
             f"--input @{name}: the file holds a JSON {type(read).__name__}, not an object of inputs"
         )
     return read
+
+
+def _read_json(text: str) -> Any:
+    """Return what the text says as JSON. Python's own ``NaN`` and ``Infinity`` are no JSON."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON value")
 
 
 def as_json(outputs: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ that now serve nobody; inside a cycle a given output is the seed of the first ro
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set as AbstractSet
 
 from hypergraph.errors import InputError, MissingInputError, UnknownInputError, did_you_mean
 from hypergraph.graph import Graph
@@ -15,7 +15,7 @@ from hypergraph.graph.order import Cycle, components, is_cycle
 NOTHING: frozenset[int] = frozenset()
 
 
-def skipped_nodes(graph: Graph, given: Collection[str]) -> frozenset[int]:
+def skipped_nodes(graph: Graph, given: AbstractSet[str]) -> frozenset[int]:
     """Return the nodes that do not run because of given outputs.
 
     Raises ``InputError`` when only some outputs of a node outside every cycle are given.
@@ -71,7 +71,7 @@ def refuse_unknown(graph: Graph, given: Collection[str]) -> None:
     )
 
 
-def refuse_missing(graph: Graph, given: Collection[str], skipped: frozenset[int]) -> None:
+def refuse_missing(graph: Graph, given: AbstractSet[str], skipped: frozenset[int]) -> None:
     """Refuse a run that lacks inputs, naming all of them, who needs each, and near misses."""
     needed: dict[str, list[str]] = {}
     producers, bound = graph.wiring.producers, graph.bound
@@ -93,9 +93,9 @@ def missing_inputs(
 ) -> MissingInputError:
     """Return the error for inputs that were not given, by name with the nodes that need them."""
     lines = []
+    extras = sorted(n for n in given if n not in graph.wiring.consumers)
     for name, users in needed.items():
         shown = ", ".join(map(repr, users[:3])) + (", ..." if len(users) > 3 else "")
-        extras = [n for n in given if n not in graph.wiring.consumers]
         hint = f" (given was {near!r}?)" if (near := _nearest(name, extras)) else ""
         lines.append(f"{name!r}, needed by {shown}{hint}")
     return MissingInputError(

@@ -63,7 +63,7 @@ def _items(name: str, value: Any, where: str) -> Sequence[Any]:
         return value
     if isinstance(value, (str, bytes, bytearray, Mapping)) or not isinstance(value, Iterable):
         raise InputError(
-            f"Input {name!r} is mapped over, but is a {type(value).__name__}.",
+            f"Input {name!r} is mapped over, but is of type {type(value).__name__}.",
             where=where,
             fix=f"give a list; for one item write [{name}]"
             + (", for a mapping list(it.items())." if isinstance(value, Mapping) else "."),

@@ -62,9 +62,10 @@ class Schedule:
         refuse_unknown(graph, given)
         self.plan = plan
         self.given = given
-        self.provided = frozenset(given).union(graph.bound)
-        self.skipped = skipped_nodes(graph, given)
-        refuse_missing(graph, given, self.skipped)
+        names = frozenset(given)
+        self.provided = names.union(graph.bound)
+        self.skipped = skipped_nodes(graph, names)
+        refuse_missing(graph, names, self.skipped)
         self.active = [n for n in range(len(plan.nodes)) if n not in self.skipped]
         self.order: ForwardOrder | None = None
         if graph.wiring.cycles:

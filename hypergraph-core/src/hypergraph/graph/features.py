@@ -1,11 +1,15 @@
-"""What a graph asks of a runner."""
+"""What a graph asks of a runner.
+
+Rule of this file: what a nested graph asks, the graph around it asks too, unless the nested one brings
+a runner of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hypergraph.capabilities import GraphFeatures
+from hypergraph.capabilities import FEATURES, GraphFeatures
 from hypergraph.graph.edges import Wiring
 from hypergraph.graph.graph_node import GraphNode
 from hypergraph.nodes import HyperNode
@@ -24,10 +28,10 @@ def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
         if isinstance(node, GraphNode):
             if node.runner is None:
                 inner = node.graph.features
-                for feature in ("cycles", "gates", "interrupts", "async_nodes"):
-                    path = getattr(inner, feature)
+                for feature in FEATURES:
+                    path = getattr(inner, feature.name)
                     if path is not None:
-                        found.setdefault(feature, f"{node.name}/{path}")
+                        found.setdefault(feature.name, f"{node.name}/{path}")
         elif node.is_gate:
             found.setdefault("gates", node.name)
         elif node.is_interrupt:

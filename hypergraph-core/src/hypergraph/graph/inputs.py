@@ -7,7 +7,7 @@ only a cycle produces it and the cycle's first candidate entry needs it to start
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypergraph.graph.edges import Wiring
@@ -26,7 +26,7 @@ class InputSpec:
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
-    bound: Mapping[str, Any]
+    bound: Mapping[str, Any] = field(repr=False)  # user values are never shown
 
     @property
     def all(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ Sides = dict[int, dict[int, set[int]]]  # of a node: the gates, and their target
 
 def check_nodes(nodes: Iterable[Any], where: str) -> tuple[HyperNode, ...]:
     """Return the nodes as a tuple, refusing whatever is not a node."""
-    if isinstance(nodes, HyperNode) or not isinstance(nodes, Iterable):
+    if isinstance(nodes, (HyperNode, str)) or not isinstance(nodes, Iterable):
         raise GraphConfigError(
             "A graph takes a list of nodes.", where=where, fix="write Graph([first, second])."
         )
@@ -32,11 +32,17 @@ def check_nodes(nodes: Iterable[Any], where: str) -> tuple[HyperNode, ...]:
             raise GraphConfigError(
                 f"Item {position} is not a node but a {type(item).__name__}.",
                 where=where,
-                fix="use graph.as_node() to nest a graph."
-                if hasattr(item, "as_node")
-                else "decorate the function with @node.",
+                fix=_how_it_becomes_a_node(item),
             )
     return checked
+
+
+def _how_it_becomes_a_node(item: object) -> str:
+    if hasattr(item, "as_node"):
+        return "use graph.as_node() to nest a graph."
+    if callable(item):
+        return "decorate the function with @node."
+    return "list the nodes themselves: Graph([first, second])."
 
 
 def check_wiring(nodes: Nodes, wiring: Wiring, where: str) -> None:

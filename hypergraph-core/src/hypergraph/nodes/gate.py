@@ -7,8 +7,19 @@ the targets it selects, and refuses everything else by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, final
+from typing import (
+    Any,
+    Final,
+    Generic,
+    Never,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
 
 from hypergraph.errors import GraphConfigError, RouteError, did_you_mean
 from hypergraph.nodes.base import check_name
@@ -278,6 +289,7 @@ def _type_of(value: Any) -> type:
     return type(value)
 
 
+@overload
 def branch(
     *,
     when_true: Target,
@@ -285,25 +297,24 @@ def branch(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool = False,
-) -> Callable[[Callable[P, R]], BranchNode[P, R]]:
+) -> Callable[[Callable[P, R]], BranchNode[P, R]]: ...
+@overload
+def branch(bare: Callable[..., Any], /) -> Never: ...
+def branch(bare: Any = None, /, **options: Any) -> Any:
     """Make a function a gate over the truth of what it returns.
 
     ``@branch(when_true="a", when_false=END)``. Raises ``GraphConfigError`` for invalid names.
     """
-
-    def wrap(func: Callable[P, R]) -> BranchNode[P, R]:
-        return BranchNode(
-            func,
-            when_true=when_true,
-            when_false=when_false,
-            name=name,
-            rename_inputs=rename_inputs,
-            cache=cache,
+    if bare is not None or not {"when_true", "when_false"} <= options.keys():
+        raise GraphConfigError(
+            "@branch needs a target for each answer.",
+            where=f"function {describe(bare)}" if callable(bare) else "@branch",
+            fix='write @branch(when_true="a", when_false=END).',
         )
+    return partial(BranchNode, **options)
 
-    return wrap
 
-
+@overload
 def route(
     *,
     targets: Sequence[Target],
@@ -312,22 +323,19 @@ def route(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool = False,
-) -> Callable[[Callable[P, R]], RouteNode[P, R]]:
+) -> Callable[[Callable[P, R]], RouteNode[P, R]]: ...
+@overload
+def route(bare: Callable[..., Any], /) -> Never: ...
+def route(bare: Any = None, /, **options: Any) -> Any:
     """Make a function a gate that returns the name of its target, or ``END``.
 
     ``fallback`` is taken on ``None``; without one ``None`` selects nothing. ``multi_target=True``: the
     function returns a list. Raises ``GraphConfigError`` for invalid targets.
     """
-
-    def wrap(func: Callable[P, R]) -> RouteNode[P, R]:
-        return RouteNode(
-            func,
-            targets=targets,
-            fallback=fallback,
-            multi_target=multi_target,
-            name=name,
-            rename_inputs=rename_inputs,
-            cache=cache,
+    if bare is not None or "targets" not in options:
+        raise GraphConfigError(
+            "@route needs its targets.",
+            where=f"function {describe(bare)}" if callable(bare) else "@route",
+            fix='write @route(targets=["a", "b", END]).',
         )
-
-    return wrap
+    return partial(RouteNode, **options)

@@ -34,6 +34,12 @@ class InterruptNode(HyperNode):
                 where=f"interrupt {name!r}",
                 fix="give the class that answers are instances of, or leave response_type out.",
             )
+        if input_param == response_param:
+            raise GraphConfigError(
+                f"The answer would replace what is shown: both are called {input_param!r}.",
+                where=f"interrupt {name!r}",
+                fix="give the response a name of its own.",
+            )
         _put(self, "name", name)
         _put(self, "inputs", (input_param,))
         _put(self, "outputs", (response_param,))

@@ -8,7 +8,9 @@ docstrings are left out. A module is parsed once, when first asked for.
 from __future__ import annotations
 
 import ast
+import copy
 import linecache
+import threading
 import types
 import warnings
 from collections import defaultdict
@@ -82,21 +84,23 @@ class Module:
 
 _modules: dict[str, Module | None] = {}
 _read: dict[str, list[str]] = {}
+_reading = threading.Lock()  # two `catch_warnings` at once would leave their filter behind
 
 
 def module(filename: str, namespace: dict[str, Any]) -> Module | None:
     """Return what the file says now, or ``None`` if there is no text or it is not Python."""
-    linecache.checkcache(filename)
-    lines = linecache.getlines(filename, namespace)
-    if _read.get(filename) is not lines:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the import has given them already
-            try:
-                _modules[filename] = Module(lines, filename) if lines else None
-            except (SyntaxError, ValueError, RecursionError):
-                _modules[filename] = None
-        _read[filename] = lines
-    return _modules[filename]
+    with _reading:
+        linecache.checkcache(filename)
+        lines = linecache.getlines(filename, namespace)
+        if _read.get(filename) is not lines:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the import has given them already
+                try:
+                    _modules[filename] = Module(lines, filename) if lines else None
+                except (SyntaxError, ValueError, RecursionError):
+                    _modules[filename] = None
+            _read[filename] = lines
+        return _modules[filename]
 
 
 def function(
@@ -130,12 +134,9 @@ def text(node: ast.AST, ours: Callable[[ast.expr], bool] = lambda _: False) -> s
     """Return the text of a definition, without the decorators that are ``ours``."""
     if not isinstance(node, _SCOPES):
         return ast.unparse(node)
-    kept, node.decorator_list = node.decorator_list, []
-    try:
-        node.decorator_list = [line for line in kept if not ours(line)]
-        return ast.unparse(node)
-    finally:
-        node.decorator_list = kept
+    shown = copy.copy(node)  # the node itself is read by other threads
+    shown.decorator_list = [line for line in node.decorator_list if not ours(line)]
+    return ast.unparse(shown)
 
 
 def _chains(node: ast.AST, ours: Callable[[ast.expr], bool]) -> set[Chain]:

@@ -41,7 +41,7 @@ class Options:
         """Return the selected ones of a run's outputs, in the order of the graph's outputs."""
         if self.select is None:
             return outputs
-        names = (self.select,) if isinstance(self.select, str) else self.select
+        names = {self.select} if isinstance(self.select, str) else set(self.select)
         return {name: value for name, value in outputs.items() if name in names}
 
 
@@ -71,8 +71,9 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
     if read.select is None:
         return read
     names = (read.select,) if isinstance(read.select, str) else tuple(read.select)
+    known = graph.outputs if len(names) == 1 else frozenset(graph.outputs)
     for name in names:
-        if name not in graph.outputs:
+        if name not in known:
             raise InputError(
                 f"select names {name!r}, which is no output.{did_you_mean(str(name), graph.outputs)}",
                 where=graph.where,

@@ -366,7 +366,7 @@ def items_of(inputs: Mapping[str, Any], names: tuple[str, ...], mode: str) -> li
             inputs[name], Iterable
         ):
             raise InputError(
-                f"{name!r} is mapped over and is a {type(inputs[name]).__name__}.",
+                f"{name!r} is mapped over, but is of type {type(inputs[name]).__name__}.",
                 fix="give a list of items.",
             )
         lists[name] = list(inputs[name])

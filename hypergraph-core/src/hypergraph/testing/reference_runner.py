@@ -36,19 +36,20 @@ from hypergraph.testing.reference import (
     names_of,
 )
 
+_span_ids = itertools.count(1)  # unique in this process, as events promise
+
 
 class ObservedInterpreter(Interpreter):
     """The interpreter, telling listeners what happens."""
 
     emit: Emit | None = None
-    spans: itertools.count[int]
     run_id: str
-    span: str
-    parent: tuple[str | None, str | None] = (None, None)  # (run id, span id)
+    span: int
+    parent: tuple[str | None, int | None] = (None, None)  # (run id, span id)
     map_index: int | None = None
-    node_span: str
+    node_span: int
 
-    def say(self, kind: Any, span: str, parent: str | None, **details: Any) -> None:
+    def say(self, kind: Any, span: int, parent: int | None, **details: Any) -> None:
         """Emit one event of this run."""
         if self.emit is not None:
             now = time.perf_counter()
@@ -65,7 +66,7 @@ class ObservedInterpreter(Interpreter):
     ) -> ReferenceResult:
         """Run, between a start and an end event."""
         self.graph, self.run_id = graph, new_run_id()
-        self.span, started = f"span-{next(self.spans)}", time.perf_counter()
+        self.span, started = next(_span_ids), time.perf_counter()
         details = {"started_at": time.time(), "parent_run_id": self.parent[0]}
         self.say(
             RunStartEvent,
@@ -92,7 +93,7 @@ class ObservedInterpreter(Interpreter):
 
     def execute(self, name: str, inputs: dict[str, Any]) -> Any:
         """Run a node, between a start and an end event."""
-        span = self.node_span = f"span-{next(self.spans)}"
+        span = self.node_span = next(_span_ids)
         started = time.perf_counter()
         self.say(NodeStartEvent, span, self.span, node_name=name, inputs=inputs)
         try:
@@ -124,7 +125,7 @@ class ObservedInterpreter(Interpreter):
     def child(self, path: str, where: str) -> Interpreter:
         """Make a nested run that tells the same listeners."""
         child = type(self)(max_iterations=self.max_iterations, where=where, path=path)
-        child.emit, child.spans, child.parent = self.emit, self.spans, (self.run_id, self.node_span)
+        child.emit, child.parent = self.emit, (self.run_id, self.node_span)
         return child
 
 
@@ -142,7 +143,6 @@ class ReferenceRunner(BaseRunner):
         self, where: str, limit: int, processors: Sequence[EventProcessor]
     ) -> ObservedInterpreter:
         made = self.interpreter(max_iterations=limit, where=where)
-        made.spans = itertools.count(1)
         made.emit = dispatcher((*self.event_processors, *processors))
         return made
 

@@ -16,7 +16,7 @@ from typing import Any
 from hypergraph.graph import Graph
 from hypergraph.viz.layout import LETTER, LINE, PAD, Box, Drawing, Line, layout
 from hypergraph.viz.mermaid import to_mermaid
-from hypergraph.viz.model import view
+from hypergraph.viz.model import GraphView, view
 from hypergraph.viz.text import describe
 
 _MARGIN = 12
@@ -72,7 +72,8 @@ def visualize(graph: Graph, path: str | os.PathLike[str] | None = None) -> str |
     The page needs no network and no script. Large graphs are abbreviated. Raises ``OSError`` when the
     file cannot be written.
     """
-    page = _PAGE.format(title=escape(view(graph).title), body=repr_html(graph))
+    shown = view(graph)
+    page = _PAGE.format(title=escape(shown.title), body=_fragment(graph, shown))
     if path is None:
         return page
     target = Path(path)
@@ -82,9 +83,13 @@ def visualize(graph: Graph, path: str | os.PathLike[str] | None = None) -> str |
 
 def repr_html(graph: Graph) -> str:
     """Return the drawing as a fragment of HTML, with the summary folded below it."""
-    drawing = layout(view(graph))
+    return _fragment(graph, view(graph))
+
+
+def _fragment(graph: Graph, shown: GraphView) -> str:
+    drawing = layout(shown)
     width, height = drawing.width + 2 * _MARGIN, drawing.height + 2 * _MARGIN
-    title = escape(view(graph).title)
+    title = escape(shown.title)
     return "\n".join(
         [
             f'<div class="hypergraph"><style>{_STYLE}</style>',

@@ -94,7 +94,7 @@ def _to(edge: EdgeView, target: int) -> EdgeView:
 
 
 def _item(node: NodeView) -> _Item:
-    from_text = _text_item(node.kind, node.name, _note(node))
+    from_text = _text_item(node.kind, node.name, ", ".join(node.notes))
     if node.inner is None or not (node.inner.nodes or node.inner.hidden):
         return from_text
     inner = layout(node.inner, top=False)
@@ -106,12 +106,6 @@ def _item(node: NodeView) -> _Item:
         from_text.note,
         inner,
     )
-
-
-def _note(node: NodeView) -> str:
-    words = [f"maps over {', '.join(node.maps)}"] if node.maps else []
-    words += ["loop starts here"] if node.entry else []
-    return ", ".join([*words, *node.traits])
 
 
 def _text_item(shape: str, title: str, note: str = "") -> _Item:

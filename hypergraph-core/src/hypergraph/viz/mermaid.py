@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from hypergraph.graph import Graph
 from hypergraph.viz.model import GraphView, NodeView, view
-from hypergraph.viz.text import notes
 
 NAMES = 4  # names on one edge
 _SHAPES = {
@@ -55,7 +54,7 @@ def _graph(graph: GraphView, prefix: str, indent: str, outer: bool = True) -> It
 
 
 def _node(node: NodeView, name: str, indent: str) -> Iterator[str]:
-    label = _quoted(node.name, ", ".join(notes(node)))
+    label = _quoted(node.name, ", ".join(node.notes))
     if node.inner is None or not node.inner.nodes:
         left, right = _SHAPES.get(node.kind, ("[", "]"))
         yield f"{indent}{name}{left}{label}{right}"

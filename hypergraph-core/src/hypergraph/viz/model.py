@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hypergraph.capabilities import FEATURES
 from hypergraph.graph import Graph, GraphNode
 from hypergraph.graph.inputs import lacking
 from hypergraph.graph.order import ForwardOrder, forward_order
@@ -82,6 +83,16 @@ class NodeView:
     maps: tuple[str, ...] = ()
     map_mode: str = "zip"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a drawing of the node should add to its name, in a few words each."""
+        together = " x " if self.map_mode == "product" else ", "
+        return (
+            *([f"maps over {together.join(self.maps)}"] if self.maps else []),
+            *(["loop starts here"] if self.entry else []),
+            *self.traits,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphView:
@@ -139,9 +150,9 @@ def view(graph: Graph, room: int = ROOM, depth: int = DEPTH) -> GraphView:
             *_control_edges(graph, len(shown), order),
         ),
         needs=tuple(
-            (feature.replace("_", " "), path)
-            for feature in ("cycles", "gates", "interrupts", "async_nodes")
-            if (path := getattr(features, feature)) is not None
+            (feature.words, path)
+            for feature in FEATURES
+            if (path := getattr(features, feature.name)) is not None
         ),
     )
 

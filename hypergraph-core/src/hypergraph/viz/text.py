@@ -60,20 +60,9 @@ def signature(node: NodeView) -> str:
     return f"{line} -> {_listed(node.outputs)}" if node.outputs else line
 
 
-def notes(node: NodeView) -> list[str]:
-    """Return what a drawing of a node should add to its name, in a few words each."""
-    said = []
-    if node.maps:
-        together = " x " if node.map_mode == "product" else ", "
-        said.append(f"maps over {together.join(node.maps)}")
-    if node.entry:
-        said.append("loop starts here")
-    return [*said, *node.traits]
-
-
 def _node_lines(graph: GraphView, indent: str) -> Iterator[str]:
     for node in graph.nodes:
-        said = [*([] if node.kind in _PLAIN else [node.kind]), *notes(node)]
+        said = [*([] if node.kind in _PLAIN else [node.kind]), *node.notes]
         note = f"  [{', '.join(said)}]" if said else ""
         yield f"{indent}{signature(node)}{note}"
         if node.inner is not None:
