@@ -72,3 +72,8 @@ def test_threads_share_it(limit):
         thread.join()
     assert wrong == []
     assert len(cache) == (limit or 100)
+
+
+def test_a_limit_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match="max_items is a number of results, not a str"):
+        MemoryCache(max_items="many")

@@ -282,7 +282,8 @@ def test_runners_lists_what_is_there_and_how_to_get_the_rest(
         ["daft", "missing"],
     ]
     assert "cycles, gates, async nodes" in out
-    assert "pip install hypergraph-runner-daft" in out
+    missing = out.splitlines()[-1]  # its package may be installed here and hold no runner yet
+    assert missing.endswith(("pip install hypergraph-runner-daft", "registers no runner"))
 
 
 # --- values -----------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ def test_every_optional_dependency_of_the_core_is_an_extra(dist: Path) -> None:
         for one in page.get_all("Requires-Dist", failobj=[])
         if "extra ==" not in one
     }
-    assert needed == {"beartype", "importlib-metadata", "msgspec", "pluggy"}
+    assert needed == {"beartype", "importlib-metadata", "msgspec"}
 
 
 def test_the_core_alone_can_be_imported(core_alone: Environment) -> None:

@@ -51,13 +51,13 @@ def assert_same(case, expected, actual):
         raise AssertionError(f"\nexpected {first}\ngot      {second}") from second.exception
 
 
-@examples(800)
+@examples(1300)
 @given(cases())
 def test_the_sync_runner_agrees_with_the_reference(case):
     assert_same(case, reference.run, UNOBSERVED.run)
 
 
-@examples(600)
+@examples(900)
 @given(looping_cases())
 def test_the_sync_runner_agrees_with_the_reference_on_loops(case):
     assert_same(case, reference.run, UNOBSERVED.run)

@@ -130,6 +130,11 @@ def test_a_loop_without_an_end_is_a_failed_run(run: Any) -> None:
     ("arguments", "said"),
     [
         (["steps:graph"], "Missing input: 'text'"),
+        (["steps:graph"], "add -i text=..."),
+        (
+            ["steps:graph", "-i", "text=1", "-i", "other=1"],
+            "hypergraph show steps:graph lists them",
+        ),
         (["steps:graph", "-i", "texts=1"], "Did you mean 'text'?"),
         (["steps:graph", "-i", "text=1", "--select", "doubel"], "Did you mean 'double'?"),
         (["steps:graph", "-i", "text=1", "--runner", "snyc"], "Did you mean 'sync'?"),

@@ -200,3 +200,9 @@ def test_events_tell_the_map_and_each_item(runner):
     assert {e.session_id for e in (whole, first, second)} == {"s"}
     ends = {e.run_id: e.status.value for e in listener.of(RunEndEvent)}
     assert ends == {first.run_id: "completed", second.run_id: "failed", whole.run_id: "completed"}
+
+
+@pytest.mark.parametrize("map_over", [5, None])
+def test_map_over_takes_names_only(runner, map_over):
+    with pytest.raises(InputError, match="map_over is not a name"):
+        runner.map(Graph([pair]), {"a": [1]}, map_over=map_over)

@@ -299,3 +299,8 @@ def test_a_wrapper_that_runs_a_generator_itself_gives_its_own_value():
 
     for runner in (SyncRunner(), SyncRunner(event_processors=[TypedEventProcessor()])):
         assert runner.run(Graph([words]), {"text": "a b"}) == {"words": ["a", "b"]}
+
+
+def test_select_takes_names_only():
+    with pytest.raises(InputError, match="select is not a list of names"):
+        SyncRunner().run(Graph([double]), {"x": 1}, select=5)

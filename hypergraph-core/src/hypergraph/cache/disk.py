@@ -76,6 +76,10 @@ class DiskCache:
         size_limit: int = 2**30,
         key_file: str | os.PathLike[str] | None = None,
     ) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"the path of a DiskCache is a directory, not {type(path).__name__}")
+        if not isinstance(size_limit, int):
+            raise TypeError(f"size_limit is a number of bytes, not a {type(size_limit).__name__}")
         if size_limit < 1:
             raise ValueError(f"size_limit must be at least 1 byte, not {size_limit}")
         name = os.path.expandvars(os.path.expanduser(os.fspath(path)))

@@ -20,6 +20,8 @@ class MemoryCache:
     """
 
     def __init__(self, max_items: int | None = None) -> None:
+        if max_items is not None and not isinstance(max_items, int):
+            raise TypeError(f"max_items is a number of results, not a {type(max_items).__name__}")
         if max_items is not None and max_items < 1:
             raise ValueError(f"max_items must be at least 1 or None, not {max_items}")
         self._max_items = max_items

@@ -20,7 +20,9 @@ from hypergraph.errors import (
     IncompatibleRunnerError,
     InputError,
     MissingExtraError,
+    MissingInputError,
     RunnerError,
+    UnknownInputError,
 )
 from hypergraph.events import EventProcessor
 from hypergraph.execution.places import Place
@@ -62,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = _finished(runner.run(graph, inputs, **options))
     except Exception as error:
         if _is_usage(error):
+            _say_how_to_fix_it_here(error, arguments.target)
             raise
         _report(error, runner, full=arguments.traceback)
         return 1
@@ -114,6 +117,14 @@ def _is_usage(error: Exception) -> bool:
         return False
     kinds = (InputError, GraphConfigError, IncompatibleRunnerError, RunnerError, MissingExtraError)
     return isinstance(error, kinds)
+
+
+def _say_how_to_fix_it_here(error: Exception, target: str) -> None:
+    """Replace the fix of an error, which speaks of Python, by one that can be typed here."""
+    if isinstance(error, MissingInputError):
+        error.fix = f"add {' '.join(f'-i {name}=...' for name in error.missing)}"
+    elif isinstance(error, UnknownInputError):
+        error.fix = f"give only inputs of the graph: hypergraph show {target} lists them"
 
 
 def _report(error: BaseException, runner: BaseRunner, *, full: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
 from hypergraph.runners import inspect
+from hypergraph.runners.discovery import installed_version
 from hypergraph.runners.registry import KNOWN
 
 
@@ -31,11 +32,14 @@ def run(_: argparse.Namespace) -> int:
         else:
             rows.append((name, info.state.value, source, _abilities(info.capabilities)))
     installed = {row[0] for row in rows}
-    rows += [
-        (name, "missing", distribution, f"pip install {distribution}")
-        for name, distribution in KNOWN.items()
-        if name not in installed
-    ]
+    for name, distribution in KNOWN.items():
+        if name not in installed:
+            version = installed_version(distribution)
+            source = f"{distribution} {version or ''}".strip()
+            advice = (
+                "this version registers no runner" if version else f"pip install {distribution}"
+            )
+            rows.append((name, "missing", source, advice))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *cells, last in rows:
         print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(cells, widths)), last]))

@@ -17,6 +17,12 @@ def map_names(
     map_over: str | Sequence[str], given: Mapping[str, Any], where: str
 ) -> tuple[str, ...]:
     """Return the names to iterate, which must be among the given inputs. Raises ``InputError``."""
+    if not isinstance(map_over, Iterable):
+        raise InputError(
+            "map_over is not a name.",
+            where=where,
+            fix='write map_over="items", or a list of names.',
+        )
     names = (map_over,) if isinstance(map_over, str) else tuple(map_over)
     if not names:
         raise InputError("map_over names no input.", where=where, fix='write map_over="items".')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypedDict
 
@@ -70,6 +70,10 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
         read = replace(read, event_processors=check_processors(read.event_processors))
     if read.select is None:
         return read
+    if not isinstance(read.select, Iterable):
+        raise InputError(
+            "select is not a list of names.", where=graph.where, fix='write select=["answer"].'
+        )
     names = (read.select,) if isinstance(read.select, str) else tuple(read.select)
     known = graph.outputs if len(names) == 1 else frozenset(graph.outputs)
     for name in names:
