@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from hypergraph.events.types import EVENTS
+from hypergraph.events.dispatch import Dispatcher
+from hypergraph.events.types import EVENTS, Event
 from hypergraph.execution.context import Settings
 from hypergraph.execution.effects import (
     DONE,
@@ -70,6 +71,10 @@ def drive(flow: Flow, settings: Settings) -> Any:
         try:
             argument = handle(effect)
         except BaseException as raised:
+            if isinstance(effect, Event) and isinstance(raised, Exception):
+                settings.emit.report(effect, raised)  # type: ignore[union-attr]
+                argument = None
+                continue
             step, argument = flow.throw, raised
             if isinstance(raised, StopIteration):
                 stopped = raised
@@ -84,14 +89,8 @@ def _handlers(settings: Settings) -> Handlers:
     handlers: Handlers = {Call: _call, Next: _next, Nest: _nest}
     emit, cache = settings.emit, settings.cache
     if emit is not None:
-
-        def tell_and_call(effect: Call) -> Any:
-            if effect.start is not None:
-                emit(effect.start)
-            return effect.function(*effect.inputs.values())
-
-        handlers[Call] = tell_and_call
-        handlers.update(dict.fromkeys(EVENTS, emit))
+        handlers.update(dict.fromkeys(EVENTS, emit.only or emit))
+        handlers[Call] = _telling(emit)
     if cache is not None:
         get, put = cache.get, cache.put
         handlers[CacheGet] = lambda effect: get(effect.key)
@@ -99,6 +98,22 @@ def _handlers(settings: Settings) -> Handlers:
         handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
         handlers[CacheFlush] = lambda effect: cache.flush()
     return handlers
+
+
+def _telling(emit: Dispatcher) -> Callable[[Call], Any]:
+    """Return what emits the start of a node and calls it."""
+    tell = emit.only or emit
+
+    def call(effect: Call) -> Any:
+        start = effect.start
+        if start is not None:
+            try:
+                tell(start)
+            except Exception as error:
+                emit.report(start, error)
+        return effect.function(*effect.inputs.values())
+
+    return call
 
 
 def _call(effect: Call) -> Any:

@@ -25,45 +25,44 @@ def check_processors(processors: Sequence[EventProcessor]) -> tuple[EventProcess
     return checked
 
 
-def dispatcher(processors: Sequence[EventProcessor]) -> Emit | None:
-    """Return what hands an event to every processor in order, or ``None`` when nobody listens.
+class Dispatcher:
+    """Hands an event to every processor in order. One that raises is reported once per dispatcher,
+    which lives as long as a run."""
 
-    A processor that raises is reported once per dispatcher, which lives as long as a run.
-    """
-    if not processors:
-        return None
-    reported: set[int] = set()
-    listeners = [
-        _guarded(processor, position, reported) for position, processor in enumerate(processors)
-    ]
-    if len(listeners) == 1:
-        return listeners[0]
+    __slots__ = ("_listeners", "_reported")
 
-    def emit(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
+    def __init__(self, processors: Sequence[EventProcessor]) -> None:
+        self._listeners = [processor.on_event for processor in processors]
+        self._reported: set[int] = set()
 
-    return emit
+    def __call__(self, event: Event) -> None:
+        """Hand the event to all."""
+        for position, listener in enumerate(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                self.report(event, error, position)
+
+    @property
+    def only(self) -> Emit | None:
+        """The one listener, if there is just one: a driver may call it itself, and `report` what it
+        raises, which saves a call per event."""
+        return self._listeners[0] if len(self._listeners) == 1 else None
+
+    def report(self, event: Event, error: Exception, position: int = 0) -> None:
+        """Warn, once, that a processor raised."""
+        if position in self._reported:
+            return
+        self._reported.add(position)
+        owner = getattr(self._listeners[position], "__self__", self._listeners[position])
+        warnings.warn(
+            f"{type(owner).__name__} raised {type(error).__name__} on a {type(event).__name__} of run "
+            f"{event.run_id}. The run goes on, and its further errors are not reported.",
+            HypergraphWarning,
+            stacklevel=3,
+        )
 
 
-def _guarded(processor: EventProcessor, position: int, reported: set[int]) -> Emit:
-    on_event = processor.on_event
-
-    def listener(event: Event) -> None:
-        try:
-            on_event(event)
-        except Exception as error:
-            if position not in reported:
-                reported.add(position)
-                _report(processor, event, error)
-
-    return listener
-
-
-def _report(processor: EventProcessor, event: Event, error: Exception) -> None:
-    warnings.warn(
-        f"{type(processor).__name__} raised {type(error).__name__} on a {type(event).__name__} of run "
-        f"{event.run_id}. The run goes on, and its further errors are not reported.",
-        HypergraphWarning,
-        stacklevel=2,
-    )
+def dispatcher(processors: Sequence[EventProcessor]) -> Dispatcher | None:
+    """Return what hands an event to every processor in order, or ``None`` when nobody listens."""
+    return Dispatcher(processors) if processors else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from hypergraph.cache.base import Cache
-from hypergraph.events.dispatch import Emit
+from hypergraph.events.dispatch import Dispatcher
 from hypergraph.events.processor import EventProcessor
 
 
@@ -30,7 +30,7 @@ class Settings:
     wall: Callable[[], float]
     new_run_id: Callable[[], str]
     new_span_id: Callable[[], int]
-    emit: Emit | None = None
+    emit: Dispatcher | None = None
     processors: tuple[EventProcessor, ...] = ()
     cache: Cache | None = None
     session_id: str | None = None
