@@ -225,7 +225,10 @@ class _Walk:
         return [self.encode(key) + self.encode(value) for key, value in mapping.items()]
 
 
-_FIX = "pass plain data, or tell its content with hypergraph.content.register_key(cls, function)"
+_FIX = (
+    "pass plain data, or tell its content: "
+    "from hypergraph.content import register_key; register_key(cls, function)"
+)
 _Encoder = Callable[[Any, _Walk], str]
 
 

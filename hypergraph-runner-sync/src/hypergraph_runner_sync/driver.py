@@ -52,15 +52,11 @@ def drive(flow: Flow, settings: Settings) -> Any:
         except BaseException as raised:
             hidden = stopped is not None and raised.__cause__ is stopped
             argument = stopped if hidden else raised
-            if outer:
-                flow = outer.pop()
-                send, step = flow.send, flow.throw
-                continue
-            effect = None  # an exception in a frame of its own traceback is freed late
-            if not hidden:
-                argument = stopped = None
-                raise
-            break
+            if not outer:
+                break
+            flow = outer.pop()
+            send, step = flow.send, flow.throw
+            continue
         step = send
         handle = handler_of(type(effect))
         if handle is None:
@@ -80,8 +76,8 @@ def drive(flow: Flow, settings: Settings) -> Any:
                 stopped = raised
     try:
         raise argument
-    finally:
-        argument = stopped = None
+    finally:  # an exception in a frame of its own traceback would be freed late
+        argument = effect = stopped = None
 
 
 def _handlers(settings: Settings) -> Handlers:
