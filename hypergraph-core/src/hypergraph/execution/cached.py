@@ -39,8 +39,7 @@ def look_up(settings: Settings, scope: Scope, graph_name: str | None, call: Call
         return value, key
     if settings.emit is not None:
         now = settings.clock()
-        ids = (scope.run_id, scope.span_id, scope.parent_span_id)
-        yield CacheHitEvent(*ids, now, node.name, graph_name, str(key))
+        yield CacheHitEvent(*scope.ids, now, node.name, graph_name, str(key))
     return value, None
 
 
@@ -82,8 +81,7 @@ def report_failure(
     """Tell that the cache failed: an event each time, and one warning per run and operation."""
     if settings.emit is not None:
         name = node.name if node is not None else None
-        ids = (scope.run_id, scope.span_id, scope.parent_span_id)
-        yield CacheErrorEvent(*ids, settings.clock(), name, graph_name, operation, error)
+        yield CacheErrorEvent(*scope.ids, settings.clock(), name, graph_name, operation, error)
     if operation != "key" and not isinstance(error, UncacheableValueError):
         _warn(
             settings,

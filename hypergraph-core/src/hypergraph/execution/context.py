@@ -47,6 +47,11 @@ class Scope(msgspec.Struct, frozen=True):
     map_index: int | None = None
     map_size: int | None = None
 
+    @property
+    def ids(self) -> tuple[str, int, int | None]:
+        """What every event of the run begins with: run, span and parent span."""
+        return self.run_id, self.span_id, self.parent_span_id
+
 
 class Context(msgspec.Struct, frozen=True):
     """What a runner's ``execute`` is handed for a nested graph."""

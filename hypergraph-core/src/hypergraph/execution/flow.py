@@ -89,17 +89,15 @@ def reported_run(
     """Run ``body`` between a start and an end event, and return the outputs."""
     started = settings.clock()
     yield RunStartEvent(
-        run_id=scope.run_id,
-        span_id=scope.span_id,
-        parent_span_id=scope.parent_span_id,
-        time=started,
-        graph_name=graph_name,
-        inputs=inputs,
-        started_at=settings.wall(),
-        session_id=settings.session_id,
-        parent_run_id=scope.parent_run_id,
-        map_index=scope.map_index,
-        map_size=scope.map_size,
+        *scope.ids,
+        started,
+        graph_name,
+        inputs,
+        settings.wall(),
+        settings.session_id,
+        scope.parent_run_id,
+        scope.map_index,
+        scope.map_size,
     )
     try:
         yield body
@@ -120,18 +118,10 @@ def _run_end(
     outputs: Row,
     error: BaseException | None,
 ) -> RunEndEvent:
+    status = RunStatus.COMPLETED if error is None else RunStatus.FAILED
     ended = settings.clock()
-    return RunEndEvent(
-        run_id=scope.run_id,
-        span_id=scope.span_id,
-        parent_span_id=scope.parent_span_id,
-        time=ended,
-        graph_name=graph_name,
-        status=RunStatus.COMPLETED if error is None else RunStatus.FAILED,
-        outputs=outputs,
-        duration_ms=(ended - started) * 1000,
-        error=error,
-    )
+    spent = (ended - started) * 1000
+    return RunEndEvent(*scope.ids, ended, graph_name, status, outputs, spent, error)
 
 
 def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow:
@@ -247,16 +237,8 @@ def _streamed(settings: Settings, scope: Scope, graph_name: str | None, call: Ca
         return generator
     chunks: list[Any] = []
     while (chunk := (yield Next(generator))) is not DONE:
-        yield StreamingChunkEvent(
-            scope.run_id,
-            scope.span_id,
-            scope.parent_span_id,
-            settings.clock(),
-            node.name,
-            graph_name,
-            chunk,
-            len(chunks),
-        )
+        now, index = settings.clock(), len(chunks)
+        yield StreamingChunkEvent(*scope.ids, now, node.name, graph_name, chunk, index)
         chunks.append(chunk)
     return join_chunks(chunks, node.func)
 
