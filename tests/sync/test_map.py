@@ -206,3 +206,15 @@ def test_events_tell_the_map_and_each_item(runner):
 def test_map_over_takes_names_only(runner, map_over):
     with pytest.raises(InputError, match="map_over is not a name"):
         runner.map(Graph([pair]), {"a": [1]}, map_over=map_over)
+
+
+def test_what_is_no_graph_and_what_has_no_dimension_are_refused(runner):
+    with pytest.raises(TypeError, match="expected a Graph, got str"):
+        runner.map("g", {"a": [1]}, map_over="a")
+
+    class NoDimension:
+        def __iter__(self):
+            raise TypeError("iteration over a 0-d array")
+
+    with pytest.raises(InputError, match="'a' is mapped over, but is of type NoDimension"):
+        runner.map(Graph([pair]), {"a": NoDimension(), "b": 1}, map_over="a")

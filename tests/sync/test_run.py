@@ -304,3 +304,10 @@ def test_a_wrapper_that_runs_a_generator_itself_gives_its_own_value():
 def test_select_takes_names_only():
     with pytest.raises(InputError, match="select is not a list of names"):
         SyncRunner().run(Graph([double]), {"x": 1}, select=5)
+
+
+def test_an_extra_input_that_is_nearly_a_missing_one_is_told():
+    with pytest.raises(MissingInputError, match="given was 'numbr'"):
+        SyncRunner().run(
+            Graph([node(lambda number: number, name="same")]), {"numbr": 1}, allow_extra=True
+        )

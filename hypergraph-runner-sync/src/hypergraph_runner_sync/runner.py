@@ -122,6 +122,7 @@ class SyncRunner(BaseRunner):
         and otherwise as ``run``.
         """
         given = chosen_inputs(inputs, values)
+        plan_of(graph)  # what is no graph is refused first
         refuse_mapped_interrupts(graph, graph.where)
         check_map_mode(map_mode, graph.where)
         if on_error not in ("raise", "return"):

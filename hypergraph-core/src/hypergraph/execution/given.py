@@ -13,6 +13,7 @@ from hypergraph.graph import Graph
 from hypergraph.graph.order import Cycle, components, is_cycle
 
 NOTHING: frozenset[int] = frozenset()
+_SHOWN = 8  # names in a message; a graph may have thousands
 
 
 def skipped_nodes(graph: Graph, given: AbstractSet[str]) -> frozenset[int]:
@@ -61,12 +62,14 @@ def refuse_unknown(graph: Graph, given: Collection[str]) -> None:
     if not unknown:
         return
     known = [*wiring.consumers, *wiring.producers]
-    listed = ", ".join(f"{n!r}.{did_you_mean(str(n), known)}" for n in unknown)
+    named = ", ".join(f"{n!r}.{did_you_mean(str(n), known)}" for n in unknown[:_SHOWN])
+    more = f", and {len(unknown) - _SHOWN} more." if len(unknown) > _SHOWN else ""
+    inputs = graph.inputs.all
+    listed = ", ".join(inputs[:_SHOWN]) + (", ..." if len(inputs) > _SHOWN else "")
     raise UnknownInputError(
-        f"No node knows the input{'s' if len(unknown) > 1 else ''} {listed}",
+        f"No node knows the input{'s' if len(unknown) > 1 else ''} {named}{more}",
         where=graph.where,
-        fix=f"give only inputs of the graph ({', '.join(graph.inputs.all) or 'it has none'}), or pass "
-        "allow_extra=True.",
+        fix=f"give only inputs of the graph ({listed or 'it has none'}), or pass allow_extra=True.",
         unknown=tuple(unknown),
     )
 

@@ -67,11 +67,20 @@ def map_rows(
 def _items(name: str, value: Any, where: str) -> Sequence[Any]:
     if isinstance(value, (list, tuple)):
         return value
-    if isinstance(value, (str, bytes, bytearray, Mapping)) or not isinstance(value, Iterable):
+    items = None if isinstance(value, (str, bytes, bytearray, Mapping)) else _iterated(value)
+    if items is None:
         raise InputError(
             f"Input {name!r} is mapped over, but is of type {type(value).__name__}.",
             where=where,
             fix=f"give a list; for one item write [{name}]"
             + (", for a mapping list(it.items())." if isinstance(value, Mapping) else "."),
         )
-    return list(value)
+    return list(items)
+
+
+def _iterated(value: Any) -> Iterator[Any] | None:
+    try:
+        items: Iterator[Any] = iter(value)
+        return items
+    except TypeError:  # also of an array without dimensions, which says that it is iterable
+        return None

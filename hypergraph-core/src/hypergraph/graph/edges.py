@@ -20,7 +20,8 @@ class Wiring:
     """The edges of a graph over node numbers (positions in declaration order).
 
     ``producers`` and ``consumers`` by value name; ``gates`` the gates over each gated node;
-    ``successors`` data and control edges together; ``cycles`` the components that are cycles.
+    ``successors`` data and control edges together; ``cycles`` the components that are cycles, and
+    ``cycle_members`` the one that each of their nodes lies in.
     """
 
     index: dict[str, int]
@@ -29,10 +30,11 @@ class Wiring:
     gates: dict[int, tuple[int, ...]]
     successors: list[Sequence[int]]
     cycles: tuple[frozenset[int], ...]
+    cycle_members: dict[int, frozenset[int]]
 
     def cycle_of(self, node: int) -> frozenset[int] | None:
         """Return the members of the cycle a node lies in, or ``None``."""
-        return next((members for members in self.cycles if node in members), None)
+        return self.cycle_members.get(node)
 
 
 def wire(nodes: Sequence[HyperNode], where: str) -> Wiring:
@@ -63,7 +65,9 @@ def wire(nodes: Sequence[HyperNode], where: str) -> Wiring:
             for target in _targets(node, nodes, index, where):
                 _append(successors, number, target, successors[number])
                 gates[target] = (*gates.get(target, ()), number)
-    return Wiring(index, producers, consumers, gates, successors, _cycles(successors))
+    cycles = _cycles(successors)
+    members_of = {node: members for members in cycles for node in members}
+    return Wiring(index, producers, consumers, gates, successors, cycles, members_of)
 
 
 def _append(where: Any, key: Any, number: int, present: Sequence[int] | None) -> None:

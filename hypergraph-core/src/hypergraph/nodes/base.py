@@ -28,7 +28,7 @@ class Rename(NamedTuple):
 
 def check_name(name: Any, what: str, where: str = "") -> None:
     """Refuse a name that is not an identifier (``-`` is allowed; ``.`` and ``/`` are reserved)."""
-    if isinstance(name, str) and (name.isidentifier() or name.replace("-", "_").isidentifier()):
+    if isinstance(name, str) and (name.isidentifier() or _is_dashed(name)):
         return
     if not isinstance(name, str):
         problem = f"The {what} must be a string, not {type(name).__name__}."
@@ -40,6 +40,11 @@ def check_name(name: Any, what: str, where: str = "") -> None:
         problem = f"The {what} {name!r} is not a name."
         fix = "use letters, digits, '_' and '-', not starting with a digit."
     raise GraphConfigError(problem, where=where, fix=fix)
+
+
+def _is_dashed(name: str) -> bool:
+    """Say whether a name is an identifier but for dashes, none of them in front."""
+    return name[:1] != "-" and name.replace("-", "_").isidentifier()
 
 
 class HyperNode:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict
 from hypergraph.errors import InputError, did_you_mean
 from hypergraph.events.dispatch import check_processors
 from hypergraph.events.processor import EventProcessor
+from hypergraph.execution.given import refuse_missing, skipped_nodes
 from hypergraph.graph import Graph
 
 
@@ -87,6 +88,12 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
 
 
 def known_inputs(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given inputs without those that no node knows."""
+    """Return the given inputs without those that no node knows.
+
+    Raises ``MissingInputError`` here, where a left out name that is nearly a missing one can be told.
+    """
     wiring = graph.wiring
-    return {n: v for n, v in given.items() if n in wiring.consumers or n in wiring.producers}
+    known = {n: v for n, v in given.items() if n in wiring.consumers or n in wiring.producers}
+    if len(known) < len(given):
+        refuse_missing(graph, frozenset(given), skipped_nodes(graph, known.keys()))
+    return known
