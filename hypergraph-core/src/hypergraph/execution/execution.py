@@ -137,7 +137,7 @@ class Execution:
             if self._ahead is None:
                 self._write(tables.outputs[node][0], result)
             else:
-                slot = tables.outputs[node][0].slot
+                slot = tables.outputs[node][0][0]
                 self.values[slot] = result
                 self._written[slot] = 1
         elif kind == GATE:

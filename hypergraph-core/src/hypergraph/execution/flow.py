@@ -180,15 +180,15 @@ def _reported_node(settings: Settings, scope: Scope, execution: Execution, numbe
             else:
                 value = yield Call(function, inputs, node, start)
                 result = value if decode is None else decode(value)
-            outputs = {}
             if kind == ONE_OUTPUT:
-                outputs[node.outputs[0]] = result
-            elif kind == SEVERAL_OUTPUTS:
-                outputs.update(zip(node.outputs, result))
-            if kind == GATE:
+                outputs = {node.outputs[0]: result}
+            elif kind == GATE:
+                outputs = {}
                 decision = tuple(map(str, node.decide(value)))
                 now = clock()
                 yield RouteDecisionEvent(run_id, span_id, parent, now, name, graph_name, decision)
+            else:
+                outputs = dict(zip(node.outputs, result)) if node.outputs else {}
     except Exception as error:
         if function is not None:
             place_error(error, graph_name, name, node.inputs)
