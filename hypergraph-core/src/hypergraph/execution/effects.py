@@ -83,7 +83,4 @@ class All(msgspec.Struct, frozen=True):
     flows: Iterable[Flow]
 
 
-Effect: TypeAlias = (
-    "Call | Next | CacheGet | CachePut | CacheFlush | Answer | Nest | All | Event | Flow"
-)
 Flow: TypeAlias = Generator[Any, Any, Any]

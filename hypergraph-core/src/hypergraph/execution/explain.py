@@ -125,15 +125,15 @@ def _nested(
         report.append(CacheExplanation(here, False, why))
         return unknown
     plan = plan_of(node.graph)
-    inner = {node.inner_inputs[outer]: value for outer, value in given.items()}
+    inner = node.inside(given)
     if not node.map_params:
         outputs = _follow(plan, inner, cache, limit, f"{here}/", report)
-        return {o: outputs[name] for o, name in node.inner_outputs.items() if name in outputs}
-    names = tuple(node.inner_inputs[outer] for outer in node.map_params)
+        return node.outside(outputs)
+    names = node.mapped_inside
     _, rows = map_rows(node.map_params, given, node.map_mode, f"nested graph {here!r}")
     results = [
         _follow(plan, {**inner, **dict(zip(names, row))}, cache, limit, f"{here}[{i}]/", report)
         for i, row in enumerate(rows)
     ]
-    columns = {o: [r.get(name) for r in results] for o, name in node.inner_outputs.items()}
+    columns = node.columns(results)
     return {o: UNKNOWN if any(v is UNKNOWN for v in c) else c for o, c in columns.items()}

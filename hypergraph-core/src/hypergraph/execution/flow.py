@@ -253,19 +253,19 @@ def _nested(
     try:
         if node.map_params:
             return (yield from _mapped(settings, scope, node, inputs))
-        inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
+        inner = node.inside(inputs)
         outputs = yield nested_run(settings, inner_scope(settings, scope), node, inner)
     except Exception as error:
         place_error(error, graph_name, node.name, inputs, outer=True)
         raise
-    return {o: outputs[name] for o, name in node.inner_outputs.items() if name in outputs}
+    return node.outside(outputs)
 
 
 def _mapped(settings: Settings, scope: Scope, node: GraphNode, inputs: Row) -> Flow:
     title = f"nested graph {node.name!r}"
     size, rows = map_rows(node.map_params, inputs, node.map_mode, title)
-    shared = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
-    names = tuple(node.inner_inputs[outer] for outer in node.map_params)
+    shared = node.inside(inputs)
+    names = node.mapped_inside
 
     def item(index: int, row: Sequence[Any]) -> Flow:
         inner, where = (
@@ -279,7 +279,7 @@ def _mapped(settings: Settings, scope: Scope, node: GraphNode, inputs: Row) -> F
             raise
 
     results = yield All(item(index, row) for index, row in enumerate(rows))
-    return {o: [r.get(name) for r in results] for o, name in node.inner_outputs.items()}
+    return node.columns(results)
 
 
 def nested_run(settings: Settings, scope: Scope, node: GraphNode, inner: Row) -> Flow:

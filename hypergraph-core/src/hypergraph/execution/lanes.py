@@ -84,12 +84,12 @@ def _run_nested(node: GraphNode, inputs: Row, limit: int, graph_name: str | None
     if node.map_params:
         return _run_mapped(node, inputs, limit, graph_name, node.name)
     try:
-        inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
+        inner = node.inside(inputs)
         outputs = run_plan(plan_of(node.graph), inner, limit)
     except Exception as error:
         place_error(error, graph_name, node.name, inputs, outer=True)
         raise
-    return {o: outputs[name] for o, name in node.inner_outputs.items() if name in outputs}
+    return node.outside(outputs)
 
 
 def _run_mapped(
@@ -99,8 +99,8 @@ def _run_mapped(
     index = -1
     try:
         size, rows = map_rows(node.map_params, inputs, node.map_mode, f"nested graph {node.name!r}")
-        inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
-        names = tuple(node.inner_inputs[outer] for outer in node.map_params)
+        inner = node.inside(inputs)
+        names = node.mapped_inside
         columns: dict[str, list[Any]] = {outer: [] for outer in node.outputs}
         wanted = [(columns[outer].append, name) for outer, name in node.inner_outputs.items()]
         run = item_runner(plan_of(node.graph), inner, names, limit) if size else None

@@ -137,8 +137,7 @@ class Program:
             if node is None:
                 frames.pop()
                 if frame.node is not None:
-                    outputs = frame.node.inner_outputs.items()
-                    frames[-1].env.update((outer, frame.env[name]) for outer, name in outputs)
+                    frames[-1].env.update(frame.node.outside(frame.env))
             elif isinstance(node, CallableNode):
                 self._write_call(node, frame.env, frame.path)
             elif isinstance(node, GraphNode):
@@ -146,7 +145,7 @@ class Program:
                 if node.map_params:
                     self._write_map(node, given, frame)
                     continue
-                inner = {node.inner_inputs[outer]: slot for outer, slot in given.items()}
+                inner = node.inside(given)
                 nested = plan_of(node.graph).schedule(tuple(inner))
                 frames.append(self._frame(nested, inner, f"{frame.path}{node.name}/", node))
 

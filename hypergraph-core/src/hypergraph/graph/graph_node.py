@@ -6,9 +6,9 @@ the names inside, and every rename, prefix and exposure is an edit of those maps
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hypergraph._deferred import deferred
 from hypergraph.errors import GraphConfigError, did_you_mean
@@ -22,6 +22,7 @@ _put = object.__setattr__
 _resolve_runner = deferred("hypergraph.runners.registry:resolve")
 
 MapMode = Literal["zip", "product"]
+T = TypeVar("T")
 
 
 class GraphNode(HyperNode):
@@ -93,6 +94,23 @@ class GraphNode(HyperNode):
         A mapped input is always needed: without its list there are no items.
         """
         return name not in self.map_params and self.inner_inputs[name] in self.graph.inputs.optional
+
+    def inside(self, values: Mapping[str, T]) -> dict[str, T]:
+        """Return values by input name outside, by the names they have inside."""
+        return {self.inner_inputs[outer]: value for outer, value in values.items()}
+
+    def outside(self, outputs: Mapping[str, T]) -> dict[str, T]:
+        """Return outputs by name inside, by the names they have outside; some may be missing."""
+        return {o: outputs[name] for o, name in self.inner_outputs.items() if name in outputs}
+
+    def columns(self, items: Sequence[Mapping[str, T]]) -> dict[str, list[T | None]]:
+        """Return the outputs of all items of a map as lists by name outside, ``None`` in the gaps."""
+        return {o: [item.get(name) for item in items] for o, name in self.inner_outputs.items()}
+
+    @property
+    def mapped_inside(self) -> tuple[str, ...]:
+        """The inputs iterated by ``map_over``, by the names they have inside."""
+        return tuple(self.inner_inputs[outer] for outer in self.map_params)
 
     def with_runner(self, runner: Any) -> GraphNode:
         """Return the node run by ``runner``: an instance, a class, a registered name, or ``None``.
