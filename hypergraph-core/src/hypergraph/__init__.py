@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from hypergraph.capabilities import RunnerCapabilities
     from hypergraph.errors import (
         AmbiguousRunnerError as AmbiguousRunnerError,
+        AnswerError as AnswerError,
         BrokenRunnerError as BrokenRunnerError,
         CacheError as CacheError,
+        CheckpointError as CheckpointError,
         ConflictError as ConflictError,
         GraphConfigError as GraphConfigError,
         HypergraphError as HypergraphError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         KeyFileError as KeyFileError,
         MissingExtraError as MissingExtraError,
         MissingInputError as MissingInputError,
+        NodeTimeoutError as NodeTimeoutError,
         OutputCountError as OutputCountError,
         RouteError as RouteError,
         RunnerAPIError as RunnerAPIError,
@@ -41,6 +44,10 @@ if TYPE_CHECKING:
         UncacheableValueError as UncacheableValueError,
         UnkeyableError as UnkeyableError,
         UnknownInputError as UnknownInputError,
+        UnstorableValueError as UnstorableValueError,
+        VersionMismatchError as VersionMismatchError,
+        WorkflowBusyError as WorkflowBusyError,
+        WorkflowNotFoundError as WorkflowNotFoundError,
     )
     from hypergraph.events import (
         CacheErrorEvent as CacheErrorEvent,
@@ -108,12 +115,14 @@ _HOMES = {
     "hypergraph.cache.disk": "DiskCache",
     "hypergraph.capabilities": "RunnerCapabilities",
     "hypergraph.errors": """
-        AmbiguousRunnerError BrokenRunnerError CacheError ConflictError GraphConfigError
-        HypergraphError HypergraphWarning IncompatibleRunnerError InfiniteLoopError
-        InputError InvalidSignatureError KeyFileError MissingExtraError
-        MissingInputError OutputCountError RouteError RunnerAPIError RunnerError
-        RunnerNotFoundError RunnerNotInstalledError UncacheableValueError UnkeyableError
-        UnknownInputError
+        AmbiguousRunnerError AnswerError BrokenRunnerError CacheError CheckpointError
+        ConflictError GraphConfigError HypergraphError HypergraphWarning
+        IncompatibleRunnerError InfiniteLoopError InputError
+        InvalidSignatureError KeyFileError MissingExtraError MissingInputError
+        NodeTimeoutError OutputCountError RouteError RunnerAPIError RunnerError
+        RunnerNotFoundError RunnerNotInstalledError UncacheableValueError
+        UnkeyableError UnknownInputError UnstorableValueError
+        VersionMismatchError WorkflowBusyError WorkflowNotFoundError
     """,
     "hypergraph.events": """
         CacheErrorEvent CacheHitEvent Event EventProcessor InterruptEvent NodeEndEvent

@@ -176,6 +176,69 @@ class RunnerAPIError(RunnerError):
     code = "runner-api"
 
 
+# --- during a run: answers and time -----------------------------------------------------------
+
+
+class AnswerError(InputError):
+    """An answer fits no interrupt that waits for one, or is not of its type; nothing has changed."""
+
+    code = "answer"
+
+
+class NodeTimeoutError(HypergraphError, TimeoutError):
+    """A node took longer than its ``timeout``. ``node``, ``timeout`` in seconds."""
+
+    code = "node-timeout"
+    node: str = ""
+    timeout: float = 0.0
+
+
+# --- checkpoints ------------------------------------------------------------------------------
+
+
+class CheckpointError(HypergraphError):
+    """A store of workflows could not be opened, read or written; what it held is as it was."""
+
+    code = "checkpoint"
+
+
+class UnstorableValueError(CheckpointError):
+    """A value cannot be stored. ``node``, ``output``, ``type_name``."""
+
+    code = "unstorable-value"
+    node: str = ""
+    output: str = ""
+    type_name: str = ""
+
+
+class WorkflowNotFoundError(CheckpointError):
+    """There is no workflow of this id. ``workflow_id``."""
+
+    code = "workflow-not-found"
+    workflow_id: str = ""
+
+
+class WorkflowBusyError(CheckpointError):
+    """Another run holds the workflow. ``workflow_id``."""
+
+    code = "workflow-busy"
+    workflow_id: str = ""
+
+
+class VersionMismatchError(CheckpointError):
+    """The graph is not the one that the workflow was started with.
+
+    ``stored`` and ``current``: the hashes; ``added``, ``removed`` and ``changed``: paths of nodes.
+    """
+
+    code = "version-mismatch"
+    stored: str = ""
+    current: str = ""
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
 # --- extras -----------------------------------------------------------------------------------
 
 
