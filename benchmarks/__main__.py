@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and print one table."""
+"""``python -m benchmarks``: measure, and print the tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import measure
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import ASYNC, CASES, SYNC, Case
 from benchmarks.environments import OURS, PEERS, python_of
 from benchmarks.process import Process, processes
 from benchmarks.report import Row, as_text, machine, write_json
@@ -23,6 +23,7 @@ PEER_IMPORTS = {
     "hamilton": "from hamilton import driver",
     "langgraph": "from langgraph.graph import StateGraph",
     "burr": "from burr.core import ApplicationBuilder, action",
+    "pydantic_graph": "from pydantic_graph import GraphBuilder",
 }
 
 
@@ -37,26 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except subprocess.CalledProcessError:
             print(f"{name} could not be installed and is left out", file=sys.stderr)
     effort = measure.QUICK if options.quick else measure.Effort()
-    cases = [case for case in CASES if case.quick or not options.quick]
-    if options.case:
-        cases = [case for case in CASES if case.name in options.case]
+    wanted = [case for case in CASES if _wanted(case, options)]
     with processes(pythons) as workers:
-        rows = _measured(cases, workers, effort)
-        if not options.case:
-            rows += _memory(workers)
+        rows = {case: _measured(case, workers, effort) for case in wanted}
+    tables = [[rows[case] for case in group if case in rows] for group in (SYNC, ASYNC)]
     if not options.case:
-        rows += _imports(pythons, effort)
-    print(as_text(rows, list(pythons)))
+        tables.append(_imports(pythons, effort))
+    print("\n\n".join(as_text(table, list(pythons)) for table in tables if table))
     modules = []
     if "hypergraph" in pythons:
         modules = measure.loaded_modules(pythons["hypergraph"], "import hypergraph")
         print(f"\n`import hypergraph` loads: {', '.join(modules)}")
     print(
         f"{machine()}; medians of {effort.rounds} interleaved rounds; cpu: what of it was spent on a "
-        "processor; (x2): takes twice as long as hypergraph"
+        "processor; (x2): takes twice as long as hypergraph, by the rounds one after the other"
     )
     if options.json:
-        write_json(options.json, rows, modules)
+        write_json(options.json, [row for table in tables for row in table], modules)
     return 0
 
 
@@ -72,27 +70,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _measured(
-    cases: Sequence[Case], workers: dict[str, Process], effort: measure.Effort
-) -> list[Row]:
-    rows = []
-    for case in cases:
-        print(f"measuring: {case.title}", file=sys.stderr, flush=True)
-        results = measure.measure(case, workers, effort)
-        rows.append(Row(title=case.title, unit=case.unit, target=case.target, results=results))
-        for name, result in results.items():
-            if result.why:
-                print(f"    {name}: {result.cannot}: {result.why}", file=sys.stderr, flush=True)
-    return rows
+def _wanted(case: Case, options: argparse.Namespace) -> bool:
+    if options.case:
+        return case.name in options.case
+    return case.quick or not options.quick
 
 
-def _memory(workers: dict[str, Process]) -> list[Row]:
-    case = next(case for case in CASES if case.kind == "map")
-    held, peak = measure.measure_memory(case, workers)
-    return [
-        Row(title="map over 10k items, bytes held per item", unit="B", target=400.0, results=held),
-        Row(title="map over 10k items, peak bytes per item", unit="B", target=None, results=peak),
-    ]
+def _measured(case: Case, workers: dict[str, Process], effort: measure.Effort) -> Row:
+    print(f"measuring: {case.title}", file=sys.stderr, flush=True)
+    results = measure.measure(case, workers, effort)
+    for name, result in results.items():
+        if result.why:
+            print(f"    {name}: {result.cannot}: {result.why}", file=sys.stderr, flush=True)
+    return Row(
+        title=case.title,
+        unit=case.unit,
+        target=case.target,
+        against_hand=case.against_hand,
+        results=results,
+    )
 
 
 def _imports(pythons: dict[str, Path], effort: measure.Effort) -> list[Row]:

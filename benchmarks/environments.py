@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE / ".envs"
 OURS = ("hypergraph", "hand")
-PEERS = ("pipefunc", "hamilton", "langgraph", "burr")
+PEERS = ("pipefunc", "hamilton", "langgraph", "burr", "pydantic_graph")
 
 QUIET = {
     "BURR_TELEMETRY_ENABLED": "false",

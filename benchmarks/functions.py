@@ -7,6 +7,7 @@ it makes. They are written to files because some contenders read source text or 
 from __future__ import annotations
 
 import importlib.util
+import random
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 Function = Callable[..., Any]
+MARKS: list[float] = []
 
 
 def chain(directory: Path, size: int) -> ModuleType:
@@ -77,6 +79,53 @@ def large(directory: Path) -> ModuleType:
             "def length(data: object) -> int:\n    return len(data)\n",
         ],
     )
+
+
+def async_chain(directory: Path, size: int) -> ModuleType:
+    """The same chain of ``async`` functions."""
+    names = range(1, size + 1)
+    lines = [f"async def v{i}(v{i - 1}: int) -> int:\n    return v{i - 1} + 1\n" for i in names]
+    calls = "".join(f"    x{i} = await v{i}(x{i - 1})\n" for i in names)
+    lines.append(f"async def by_hand(x0):\n{calls}    return {_together('v', 'x', names)}\n")
+    return _module(directory, f"async_chain_{size}", lines)
+
+
+def async_wide(directory: Path, size: int, seconds: float | None = None) -> ModuleType:
+    """``size`` async functions of ``x``, each of which sleeps, if for how long is given."""
+    sleep = "" if seconds is None else f"    await asyncio.sleep({seconds})\n"
+    lines = ["import asyncio\n"]
+    lines += [f"async def p{i}(x: int) -> int:\n{sleep}    return x + {i}\n" for i in range(size)]
+    return _module(directory, f"async_wide_{size}", lines)
+
+
+def async_item(directory: Path) -> ModuleType:
+    """The function of the mapped graph, which takes a millisecond."""
+    line = "async def y(x: int) -> int:\n    await asyncio.sleep(0.001)\n    return x + 1\n"
+    return _module(directory, "async_item", ["import asyncio\n", line])
+
+
+def stream(directory: Path) -> ModuleType:
+    """An async generator and a sync one, which never wait."""
+    body = "def {}(size: int) -> str:\n    for _ in range(size):\n        yield 'token '\n"
+    lines = ["async " + body.format("text"), body.format("sync_text")]
+    return _module(directory, "stream", lines)
+
+
+def saved_step(directory: Path) -> ModuleType:
+    """The body of the loop that is saved, and what ends it. A ``document`` stays as it is; ``MARKS``
+    gets the time at every 500 rounds."""
+    mark = "    if n % 500 == 0:\n        functions.MARKS.append(time.perf_counter())\n"
+    lines = [
+        "import time\n\nfrom benchmarks import functions\n",
+        f"async def n(n: int, document: str) -> int:\n{mark}    return n + 1\n",
+        "def again(n: int, stop: int) -> bool:\n    return n < stop\n",
+    ]
+    return _module(directory, "saved_step", lines)
+
+
+def document(size: int) -> str:
+    """Text of this length that does not compress to nothing."""
+    return random.Random(0).randbytes(size // 2).hex()
 
 
 def functions_of(module: ModuleType) -> list[Function]:

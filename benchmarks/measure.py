@@ -1,7 +1,7 @@
 """Measuring: every contender in turn, round after round.
 
-Rule of this file: one process works at a time. A result is the median of a contender's rounds, in
-seconds of one call; where there is none, the reason stands in its place.
+Rule of this file: one process works at a time. A result is the median of a contender's rounds;
+where there is none, the reason stands in its place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Case
+from benchmarks.cases import ONCE, Case
 from benchmarks.environments import OURS, environment
 from benchmarks.process import Process
 
@@ -32,14 +32,15 @@ class Effort:
     starts: int = 21
 
 
+ONCE_TIMEOUT = 120.0
 QUICK = Effort(rounds=3, seconds=0.01, budget=0.1, timeout=2.0, starts=2)
 
 
 @dataclass(slots=True)
 class Result:
-    """What a contender's rounds gave: seconds (or bytes) per unit, or why there are none.
+    """What a contender's rounds gave: the case's figure per unit, or why there are none.
 
-    ``cpu``: the seconds of the same rounds that the process spent on a processor.
+    ``cpu``: the seconds of the same rounds that the process spent on processors, in all threads.
     """
 
     rounds: list[float] = field(default_factory=list)
@@ -52,6 +53,12 @@ class Result:
         """The median of the rounds."""
         return statistics.median(self.rounds) if self.rounds else None
 
+    def times(self, other: Result) -> float | None:
+        """How many times what another contender needed: the median over the rounds, which were
+        taken one after the other."""
+        pairs = [mine / its for mine, its in zip(self.rounds, other.rounds) if its]
+        return statistics.median(pairs) if pairs else None
+
 
 Results = dict[str, Result]
 
@@ -62,6 +69,9 @@ def measure(case: Case, workers: Mapping[str, Process], effort: Effort) -> Resul
     results = {name: Result() for name in taking_part}
     if case.start_call:
         _measure_starts(case, taking_part, results, effort)
+        return results
+    if case.figure in ONCE:
+        _measure_once(case, taking_part, results)
         return results
     units, spent = {}, {}
     for name, worker in taking_part.items():
@@ -80,7 +90,7 @@ def measure(case: Case, workers: Mapping[str, Process], effort: Effort) -> Resul
             answer = worker.ask(effort.timeout, do="round")
             spent[name] += time.perf_counter() - began
             _note(results[name], answer)
-            _keep(results[name], answer, units[name])
+            _keep(results[name], answer, case.figure, units[name])
     return results
 
 
@@ -100,20 +110,16 @@ def _measure_starts(
                 answer = worker.ask(effort.timeout, do="first", **question)
                 _note(results[name], answer)
                 if number:
-                    _keep(results[name], answer, case.units)
+                    _keep(results[name], answer, case.figure, case.units)
 
 
-def measure_memory(case: Case, workers: Mapping[str, Process]) -> tuple[Results, Results]:
-    """Measure the bytes per item that a map's results hold, and its peak, in our own processes."""
-    held, peak = {}, {}
-    for name in OURS:
-        answer = workers[name].ask(120, do="memory", case=case.name) if name in workers else {}
-        held[name], peak[name] = Result(), Result()
-        if "held" in answer:
-            held[name].rounds.append(answer["held"])
-            peak[name].rounds.append(answer["peak"])
-        _note(held[name], answer)
-    return held, peak
+def _measure_once(case: Case, workers: Mapping[str, Process], results: Results) -> None:
+    """Measure what is the same each time, apart from the time it takes."""
+    for name, worker in workers.items():
+        size = case.size if name in OURS or case.peer_size is None else case.peer_size
+        answer = worker.ask(ONCE_TIMEOUT, do=case.figure, case=case.name, size=size)
+        _note(results[name], answer)
+        _keep(results[name], answer, case.figure, 1)
 
 
 def measure_starts(statements: Mapping[str, tuple[Path, str]], effort: Effort) -> Results:
@@ -146,9 +152,10 @@ def _start(python: Path, statement: str) -> float:
     return time.perf_counter() - began
 
 
-def _keep(result: Result, answer: dict[str, Any], units: int) -> None:
-    if "seconds" in answer:
-        result.rounds.append(answer["seconds"] / units)
+def _keep(result: Result, answer: dict[str, Any], figure: str, units: int) -> None:
+    if figure in answer:
+        result.rounds.append(answer[figure] / units)
+    if "cpu" in answer and figure in ("seconds", "cpu"):
         result.cpu.append(answer["cpu"] / units)
 
 

@@ -1,4 +1,4 @@
-"""The table of results, for reading and as JSON."""
+"""The tables of results, for reading and as JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from typing import Any
 
 from benchmarks.measure import Result, Results
 
-SCALE = {"µs": 1e6, "ms": 1e3, "B": 1.0}
+SCALE = {"µs": 1e6, "ms": 1e3, "B": 1.0, "x": 1.0}
+TITLES = {"hand": "by hand", "pydantic_graph": "pydantic-graph"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table. ``target`` is in ``unit``, results in seconds or bytes."""
+    """One line of the table. ``target`` is in ``unit``, ``against_hand`` in times what hand-written
+    Python needs, results are in seconds or bytes."""
 
     title: str
     unit: str
     target: float | None
+    against_hand: float | None = None
     results: Results
 
     @property
@@ -31,24 +34,48 @@ class Row:
         return None if median is None else median * SCALE[self.unit]
 
     @property
-    def over(self) -> bool:
-        """Say whether the target was missed."""
-        return self.target is not None and self.measured is not None and self.measured > self.target
+    def over(self) -> bool | None:
+        """Say whether the target was missed, if there is one and it was measured."""
+        if self.measured is None:
+            return None
+        if self.target is not None:
+            return self.measured > self.target
+        hand = self.results.get("hand")
+        times = self.results["hypergraph"].times(hand) if hand else None
+        if self.against_hand is None or times is None:
+            return None
+        return times > self.against_hand
 
 
 def as_text(rows: Sequence[Row], contenders: Sequence[str]) -> str:
     """Return the table: targets, medians, and for each other contender its median and ratio."""
-    others = [name for name in contenders if name != "hypergraph"]
-    titles = {"hand": "by hand"}
-    lines = [["case", "", "at most", "median", "", "cpu", *(titles.get(n, n) for n in others)]]
+    others = [n for n in contenders if n != "hypergraph" and any(_takes_part(r, n) for r in rows)]
+    heads = ["case", "", "at most", "median", "", "best", "cpu"]
+    lines = [[*heads, *(TITLES.get(name, name) for name in others)]]
     for row in rows:
-        target = "" if row.target is None else _number(row.target)
-        verdict = "" if row.target is None or row.measured is None else "OVER" if row.over else "ok"
-        shown = _shown(row.results.get("hypergraph"), row.unit)
-        cells = [_against(row, name) for name in others]
-        lines.append([row.title, row.unit, target, shown, verdict, _cpu(row), *cells])
+        verdict = {None: "", True: "OVER", False: "ok"}[row.over]
+        ours = row.results.get("hypergraph")
+        shown = [_shown(ours, row.unit), verdict, _best(row), _cpu(row)]
+        lines.append(
+            [row.title, row.unit, _at_most(row), *shown, *(_against(row, name) for name in others)]
+        )
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join(_line(line, widths) for line in lines)
+
+
+def _takes_part(row: Row, name: str) -> bool:
+    return name in row.results and row.results[name].cannot != "-"
+
+
+def _at_most(row: Row) -> str:
+    if row.against_hand is not None:
+        return f"{row.against_hand:g} by hand"
+    return "" if row.target is None else _number(row.target)
+
+
+def _best(row: Row) -> str:
+    result = row.results.get("hypergraph")
+    return _number(min(result.rounds) * SCALE[row.unit]) if result and result.rounds else ""
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -65,10 +92,10 @@ def _cpu(row: Row) -> str:
 
 def _against(row: Row, name: str) -> str:
     """Show a contender's median and how many times hypergraph's it is."""
-    result = row.results.get(name)
-    if result is None or result.median is None or not row.measured:
-        return _shown(result, row.unit)
-    return f"{_shown(result, row.unit)} ({_ratio(result.median * SCALE[row.unit] / row.measured)})"
+    result, ours = row.results.get(name), row.results.get("hypergraph")
+    times = result.times(ours) if result and ours else None
+    shown = _shown(result, row.unit)
+    return shown if times is None else f"{shown} ({_ratio(times)})"
 
 
 def _shown(result: Result | None, unit: str) -> str:
@@ -102,6 +129,7 @@ def write_json(path: Path, rows: Sequence[Row], modules: Sequence[str]) -> None:
                 "case": row.title,
                 "unit": row.unit,
                 "target": row.target,
+                "against_hand": row.against_hand,
                 "measured": row.measured,
                 "over": row.over,
                 "contenders": {

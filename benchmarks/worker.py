@@ -1,15 +1,20 @@
 """The process of one contender: prepares a case, runs a round of it when asked.
 
 Rule of this file: one line of JSON in, one line out. It imports the contender's library and the
-standard library, leaves the garbage collector as users have it, and checks every answer.
+standard library, leaves the garbage collector as users have it, and checks every answer. A call that
+is a coroutine function is awaited in one event loop, which is there before the clock starts.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import importlib
+import inspect
 import json
 import os
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -19,17 +24,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import functions
 from benchmarks.cases import Case, case
 
 Call = Callable[[], Any]
 
 
 class Worker:
-    """Holds the call that was prepared last."""
+    """Holds the call that was prepared last, and the event loop of those that are awaited."""
 
     def __init__(self, contender: str, directory: Path) -> None:
         self.directory = directory
         self.contender = importlib.import_module(f"benchmarks.contenders.{contender}")
+        self.loop = asyncio.Runner()
         self.call: Call = lambda: None
         self.number = 1
 
@@ -37,43 +44,41 @@ class Worker:
         """Build what the case needs, check its answer, and choose how often one round calls it."""
         self.call = lambda: None  # let go of the case before
         gc.collect()
-        directory = Path(tempfile.mkdtemp(dir=self.directory))
-        preparations = self.contender.PREPARE
-        if found.kind not in preparations:
+        if found.kind not in self.contender.PREPARE:
             return {"cannot": "-"}
-        call = preparations[found.kind](directory, found.size)
+        call = self.build(found, self.empty_directory())
         started = time.perf_counter()
-        answer = call()
+        answer = self.do(call)
         once = time.perf_counter() - started
         if answer != expected(found):
             return {"cannot": "wrong", "why": f"the answer is of type {type(answer).__name__}"}
         if once < 10 * seconds:  # the first call may have had more to do
             started = time.perf_counter()
-            call()
+            self.do(call)
             once = time.perf_counter() - started
-        if not does_the_work(found, node_calls(call, self.directory)):
+        if not does_the_work(found, node_calls(lambda: self.do(call), self.directory)):
             return {"cannot": "other work", "why": "it does not call the functions as it should"}
         self.call, self.number = call, max(1, round(seconds / max(once, 1e-7)))
         return {"number": self.number}
 
     def round(self) -> dict[str, Any]:
-        """Time one round; returns the seconds of one call, and those of them spent on the processor."""
-        call, numbers = self.call, range(self.number)
-        cpu, started = time.process_time(), time.perf_counter()
-        for _ in numbers:
-            call()
-        ended, cpu_ended = time.perf_counter(), time.process_time()
-        return {"seconds": (ended - started) / self.number, "cpu": (cpu_ended - cpu) / self.number}
+        """Time one round; returns the seconds of one call, and those of them spent on processors."""
+        functions.MARKS.clear()
+        if inspect.iscoroutinefunction(self.call):
+            seconds, cpu = self.loop.run(_timed_async(self.call, self.number))
+        else:
+            seconds, cpu = _timed(self.call, self.number)
+        return {"seconds": seconds, "cpu": cpu, **_lengthening(functions.MARKS)}
 
     def first(self, found: Case, directory: str) -> dict[str, Any]:
         """Time one of the first calls here, on a directory that another process may have filled."""
         if found.kind not in self.contender.PREPARE:
             return {"cannot": "-"}
-        call = self.contender.PREPARE[found.kind](Path(directory), found.size)
+        call = self.build(found, Path(directory))
         for _ in range(found.start_call - 1):
-            call()
+            self.do(call)
         cpu, started = time.process_time(), time.perf_counter()
-        answer = call()
+        answer = self.do(call)
         ended, cpu_ended = time.perf_counter(), time.process_time()
         if answer != expected(found):
             return {"cannot": "wrong"}
@@ -81,32 +86,103 @@ class Worker:
 
     def memory(self, found: Case) -> dict[str, Any]:
         """Measure apart from the time what a mapped call holds, and its peak, in bytes per item."""
-        keep = self.contender.KEEP[found.kind](self.directory, found.size)
-        keep()
+        kept = getattr(self.contender, "KEEP", {})
+        if found.kind not in kept:
+            return {"cannot": "-"}
+        keep = kept[found.kind](self.directory, found.size)
+        self.do(keep)
         gc.collect()
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
-            result = keep()
+            result = self.do(keep)
             after, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         del result
         return {"held": (after - before) / found.units, "peak": (peak - before) / found.units}
 
+    def file(self, found: Case) -> dict[str, Any]:
+        """Measure what the files grow by with each unit more: two calls, one ten times the other."""
+        if found.kind not in self.contender.PREPARE:
+            return {"cannot": "-"}
+        small = case(found.name, found.size // 10)
+        grown = []
+        for each in (found, small):
+            directory = self.empty_directory()
+            call = self.build(each, directory)
+            self.do(call)  # the tables and their first pages are there
+            before = file_bytes(directory)
+            if self.do(call) != expected(each):
+                return {"cannot": "wrong"}
+            grown.append(file_bytes(directory) - before)
+        return {"file": (grown[0] - grown[1]) / (found.units - small.units)}
+
+    def build(self, found: Case, directory: Path) -> Call:
+        """Prepare the call of a case. A preparation that opens something awaits it in the loop."""
+        call = self.contender.PREPARE[found.kind](directory, found.size)
+        return self.loop.run(call) if inspect.iscoroutine(call) else call  # type: ignore[no-any-return]
+
+    def do(self, call: Call) -> Any:
+        """Do the work once."""
+        return self.loop.run(call()) if inspect.iscoroutinefunction(call) else call()
+
+    def empty_directory(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.directory))
+
+
+def _timed(call: Call, number: int) -> tuple[float, float]:
+    numbers = range(number)
+    cpu, started = time.process_time(), time.perf_counter()
+    for _ in numbers:
+        call()
+    ended, cpu_ended = time.perf_counter(), time.process_time()
+    return (ended - started) / number, (cpu_ended - cpu) / number
+
+
+async def _timed_async(call: Call, number: int) -> tuple[float, float]:
+    numbers = range(number)
+    cpu, started = time.process_time(), time.perf_counter()
+    for _ in numbers:
+        await call()
+    ended, cpu_ended = time.perf_counter(), time.process_time()
+    return (ended - started) / number, (cpu_ended - cpu) / number
+
+
+def _lengthening(marks: list[float]) -> dict[str, float]:
+    if len(marks) < 3:
+        return {}
+    return {"lengthening": (marks[-1] - marks[-2]) / (marks[1] - marks[0])}
+
+
+def file_bytes(directory: Path) -> int:
+    """Return the size of all files, of databases without what they have written ahead."""
+    for path in directory.rglob("*.db"):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
 
 def expected(found: Case) -> Any:
     """Return what every contender's call must return."""
     size = found.size
-    if found.kind in ("map", "nested-map"):
-        return 3 * sum(range(1, size + 1))
-    return {"wide": size + sum(range(size)), "miss-disk": True}.get(found.kind, size)
+    total = sum(range(size))
+    answers = {
+        "wide": size + total,
+        "map": 3 * (total + size),
+        "nested-map": 3 * (total + size),
+        "miss-disk": True,
+        "async-wide": total,
+        "async-limit": total,
+        "async-map": total + size,
+    }
+    return answers.get(found.kind, size)
 
 
 def does_the_work(found: Case, called: int) -> bool:
     """Say whether a call called the functions of the case as often as it must: a hit calls none."""
     size = found.size
-    if found.kind.startswith("hit-") or found.kind.endswith(("-out", "-in")):
+    if found.kind.startswith(("hit-", "resume")) or found.kind.endswith(("-out", "-in")):
         return called == 0
     needed = {
         "build": 0,
@@ -114,6 +190,9 @@ def does_the_work(found: Case, called: int) -> bool:
         "loop": 2 * size,
         "map": 3 * size,
         "nested-map": 3 * size,
+        "saved-sync": 2 * size,
+        "saved-async": 2 * size,
+        "saved-long": 2 * size,
     }
     return called >= needed.get(found.kind, size)
 
@@ -151,6 +230,7 @@ def main() -> None:
         except Exception as error:  # told to the one who asked
             answer = {"cannot": type(error).__name__, "why": str(error)[:300]}
         print(json.dumps(answer), file=answers, flush=True)
+    os._exit(0)  # without waiting for the threads of connections that a contender left open
 
 
 def _answer(worker: Worker, question: dict[str, Any]) -> dict[str, Any]:
@@ -161,8 +241,10 @@ def _answer(worker: Worker, question: dict[str, Any]) -> dict[str, Any]:
             return worker.round()
         case "first":
             return worker.first(_case(question), question["directory"])
-        case "memory":
+        case "held" | "peak":
             return worker.memory(_case(question))
+        case "file":
+            return worker.file(_case(question))
         case unknown:
             raise ValueError(f"unknown question {unknown!r}")
 

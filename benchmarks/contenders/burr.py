@@ -15,6 +15,7 @@ from burr.core.graph import GraphBuilder
 from burr.lifecycle import PostRunStepHook, PreRunStepHook
 
 from benchmarks import functions
+from benchmarks.contenders import burr_async
 
 Call = Callable[[], Any]
 
@@ -136,4 +137,5 @@ PREPARE = {
     "loop": loop,
     "map": map_total,
     "build": build,
+    **burr_async.PREPARE,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import functions
+from benchmarks.contenders import hand_async
 
 Call = Callable[[], Any]
 
@@ -199,5 +200,6 @@ PREPARE = {
     "miss-disk": miss_disk,
     "bytes-out": bytes_out,
     "bytes-in": bytes_in,
+    **hand_async.PREPARE,
 }
-KEEP = {"map": mapped}
+KEEP = {"map": mapped, **hand_async.KEEP}

@@ -18,6 +18,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import CachePolicy, Send
 
 from benchmarks import functions
+from benchmarks.contenders import langgraph_async
 
 Call = Callable[[], Any]
 
@@ -224,4 +225,6 @@ PREPARE = {
     "bytes-out": bytes_out,
     "bytes-in": bytes_in,
     "build": build,
+    **langgraph_async.PREPARE,
 }
+KEEP = langgraph_async.KEEP

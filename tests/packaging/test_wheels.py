@@ -193,7 +193,7 @@ def test_a_runner_requires_the_core_and_the_core_requires_no_runner(dist: Path) 
 
 def test_every_optional_dependency_of_the_core_is_an_extra(dist: Path) -> None:
     page = metadata(dist, "hypergraph-core")
-    assert set(page.get_all("Provides-Extra", failobj=[])) == {"cache", "rich", "testing"}
+    assert set(page.get_all("Provides-Extra", failobj=[])) == {"cache", "otel", "progress", "testing"}
     needed = {
         re.split(r"[<>=\[; ]", one)[0]
         for one in page.get_all("Requires-Dist", failobj=[])

@@ -249,50 +249,6 @@ def nested() -> Graph:
     )
 
 
-def drawn(action: Callable[[SyncRunner], Any]) -> str:
-    """What is drawn, frame by frame, without colours."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    shown = RichProgress(console)
-    frames: list[str] = []
-
-    class Frames:
-        """Draws after each event, where a terminal would every tenth of a second."""
-
-        def on_event(self, event: object) -> None:
-            if shown._progress is not None:
-                rendered = Console(file=io.StringIO(), width=100, color_system=None)
-                rendered.print(shown._progress.get_renderable())
-                frames.append(rendered.file.getvalue())  # type: ignore[attr-defined]
-
-    action(SyncRunner(event_processors=[shown, Frames()]))
-    assert shown._progress is None
-    assert (shown._lines, shown._bars, shown._items, shown._paths) == ({}, {}, {}, {})
-    return "\n".join(frames)
-
-
-def test_rich_progress_shows_the_run_its_node_and_its_maps() -> None:
-    text = drawn(lambda runner: runner.run(nested(), {"items": [1, 2, 3]}))
-    assert re.search(r"outer .*every\n", text)
-    for done in range(4):
-        assert f" {done}/3 " in text
-    assert re.search(r"outer .*total\n", text)
-    assert not re.search(r"\d/3 [^\n]*\n[^\n]*total\n", text)
-
-
-def test_rich_progress_shows_a_map_as_a_whole() -> None:
-    graph = Graph([inside], name="alone")
-    text = drawn(lambda runner: runner.map(graph, {"item": [1, 2]}, map_over="item"))
-    assert re.search(r"alone .* 2/2 ", text)
-
-
-def test_rich_progress_leaves_nothing_behind_when_a_node_fails() -> None:
-    def fail(runner: SyncRunner) -> None:
-        with pytest.raises(ValueError, match="negative"):
-            runner.run(nested(), {"items": [1, -1, 3]})
-
-    assert " 1/3 " in drawn(fail)
-
-
 def test_plain_progress_writes_one_line_and_wipes_it() -> None:
     stream = Terminal()
     SyncRunner(event_processors=[PlainProgress(stream)]).run(nested(), {"items": [1]})
@@ -308,19 +264,6 @@ def test_progress_is_for_terminals_and_plain_without_rich(monkeypatch: pytest.Mo
     monkeypatch.delitem(sys.modules, "hypergraph.extras.rich_progress")
     monkeypatch.setitem(sys.modules, "rich.console", None)
     assert [type(one).__name__ for one in progress()] == ["PlainProgress"]
-
-
-def test_without_rich_the_extra_is_named() -> None:
-    program = (
-        "import sys; sys.modules['rich'] = None\n"
-        "try:\n    import hypergraph.extras.rich_progress\n"
-        "except ImportError as error:\n    print(type(error).__name__, error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
-    assert done.stdout.startswith("MissingExtraError")
-    assert 'pip install "hypergraph-core[rich]"' in done.stdout
 
 
 # --- demo -------------------------------------------------------------------------------------

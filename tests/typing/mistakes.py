@@ -1,6 +1,6 @@
 """Mistakes that a type checker must find: each line that says it ignores an error must have it."""
 
-from hypergraph import END, Graph, MemoryCache, SyncRunner, branch, node, route
+from hypergraph import END, Graph, MemoryCache, RetryPolicy, SyncRunner, branch, node, route
 
 
 @node(output_name="text")
@@ -21,10 +21,15 @@ def mistakes() -> None:
     node(output_name=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     branch(when_true="a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     route(targets=[1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    node(retry=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    node(timeout="3s")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    RetryPolicy(maximum_attempts="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RetryPolicy(non_retryable_errors=ValueError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Graph([len])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     graph = Graph([to_text], nmae="g")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     graph.as_node().map_over("x", mode="zap")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     SyncRunner(cache=MemoryCache)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SyncRunner(clock=RetryPolicy())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     runner = SyncRunner()
     runner.run(graph, {"number": 1}, max_iterations="9")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     runner.run(graph, {"number": 1}, serssion_id="s")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

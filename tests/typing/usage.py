@@ -2,7 +2,8 @@
 
 # pyright: strict
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from datetime import timedelta
 from typing import Any, assert_type
 
 from hypergraph import (
@@ -16,6 +17,7 @@ from hypergraph import (
     InterruptNode,
     MemoryCache,
     NodeEndEvent,
+    RetryPolicy,
     RouteNode,
     RunResult,
     RunStatus,
@@ -27,6 +29,8 @@ from hypergraph import (
     route,
 )
 from hypergraph.errors import GraphConfigError, HypergraphError, MissingInputError
+from hypergraph.runners.clock import Clock, SystemClock
+from hypergraph.testing import ManualClock
 
 
 @node
@@ -66,6 +70,28 @@ def choose(plain: int) -> str | None:
     return "to_text" if plain else None
 
 
+POLICY = RetryPolicy(
+    initial_interval=timedelta(seconds=0.5),
+    maximum_interval=60,
+    non_retryable_errors=[ValueError, "httpx.InvalidURL"],
+)
+
+
+@node(output_name="page", retry=POLICY, timeout=timedelta(seconds=30))
+async def fetch(url: str) -> str:
+    return url
+
+
+@route(targets=["to_text", END], retry=POLICY, timeout=2.5)
+async def judge(plain: int) -> str:
+    return "to_text"
+
+
+@branch(when_true="to_text", when_false=END, retry=POLICY)
+def is_large(plain: int) -> bool:
+    return plain > 9
+
+
 def a_node_is_called_as_its_function() -> None:
     assert_type(plain(1), int)
     assert_type(to_text(1, prefix="n"), str)
@@ -74,6 +100,18 @@ def a_node_is_called_as_its_function() -> None:
     assert_type(encode("a"), bytes)
     assert_type(is_even(2), bool)
     assert_type(choose(2), str | None)
+
+
+def a_policy_and_where_it_is_kept() -> None:
+    awaited: Coroutine[Any, Any, str] = fetch("a")
+    awaited.close()
+    assert_type(POLICY.initial_interval, float)
+    assert_type(POLICY.delay(1, OSError(), 0.0), float | None)
+    assert_type(fetch.retry, RetryPolicy | None)
+    assert_type(judge.timeout, float | None)
+    assert is_large.retry is POLICY
+    clocks: list[Clock] = [SystemClock(), ManualClock(time=10.0)]
+    assert [SyncRunner(clock=clock).clock for clock in clocks] == clocks
 
 
 def a_rename_keeps_the_kind_of_node() -> None:
@@ -152,6 +190,7 @@ def results_and_errors() -> None:
 
 if __name__ == "__main__":
     a_node_is_called_as_its_function()
+    a_policy_and_where_it_is_kept()
     a_rename_keeps_the_kind_of_node()
     a_graph_and_its_views()
     a_gate_by_type()

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         InterruptEvent as InterruptEvent,
         NodeEndEvent as NodeEndEvent,
         NodeErrorEvent as NodeErrorEvent,
+        NodeRetryEvent as NodeRetryEvent,
         NodeStartEvent as NodeStartEvent,
         RouteDecisionEvent as RouteDecisionEvent,
         RunEndEvent as RunEndEvent,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
         node,
         route,
     )
+    from hypergraph.nodes.policy import RetryPolicy
     from hypergraph.results import PauseInfo, PauseReason, RunResult, RunStatus
     from hypergraph.runners import BaseRunner
     from hypergraph_runner_sync import SyncRunner as SyncRunner
@@ -100,6 +102,7 @@ __all__ = [
     "MemoryCache",
     "PauseInfo",
     "PauseReason",
+    "RetryPolicy",
     "RouteNode",
     "RunResult",
     "RunStatus",
@@ -126,7 +129,7 @@ _HOMES = {
     """,
     "hypergraph.events": """
         CacheErrorEvent CacheHitEvent Event EventProcessor InterruptEvent NodeEndEvent
-        NodeErrorEvent NodeStartEvent RouteDecisionEvent RunEndEvent RunStartEvent
+        NodeErrorEvent NodeRetryEvent NodeStartEvent RouteDecisionEvent RunEndEvent RunStartEvent
         StreamingChunkEvent TypedEventProcessor
     """,
     "hypergraph.graph": "Graph GraphNode",
@@ -134,6 +137,7 @@ _HOMES = {
         END BranchNode FunctionNode GateNode HyperNode InterruptNode RouteNode
         TypeRouteNode branch node route
     """,
+    "hypergraph.nodes.policy": "RetryPolicy",
     "hypergraph.results": "PauseInfo PauseReason RunResult RunStatus",
     "hypergraph.runners": "BaseRunner",
 }

@@ -1,20 +1,20 @@
 """Carrying out effects by calling.
 
-Rule of this file: the driver knows how each effect is done and nothing of why. Flows within flows are
-kept on a list, not on Python's stack, so nesting costs no recursion.
+Rule of this file: how each effect is done, and nothing of why. Nothing here waits for anything but the
+calls themselves, so the loop that drives a flow never suspends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from hypergraph.events.dispatch import Dispatcher
-from hypergraph.events.types import EVENTS, Event
+from hypergraph.events.types import EVENTS
+from hypergraph.execution.collect import stream_chunks
 from hypergraph.execution.context import Settings
+from hypergraph.execution.drive import drive, run_now
 from hypergraph.execution.effects import (
-    DONE,
-    All,
     Answer,
     CacheFlush,
     CacheGet,
@@ -22,78 +22,29 @@ from hypergraph.execution.effects import (
     Call,
     Flow,
     Nest,
-    Next,
+    Sleep,
+    Stream,
 )
 from hypergraph.runners.strategy import call_from_sync
 
 Handlers = dict[type, Callable[[Any], Any]]
 
 
-def drive(flow: Flow, settings: Settings) -> Any:
-    """Carry out a flow to its end and return its result. Exceptions leave as they are.
-
-    Python disguises a ``StopIteration`` that leaves a generator as a ``RuntimeError`` (PEP 479); one
-    that a node raised is stripped of that here.
-    """
-    handler_of = _handlers(settings).get
-    outer: list[Flow] = []
-    send = step = flow.send
-    argument: Any = None
-    stopped: StopIteration | None = None
-    while True:
-        try:
-            effect = step(argument)
-        except StopIteration as stop:
-            if not outer:
-                return stop.value
-            flow, argument = outer.pop(), stop.value
-            send = step = flow.send
-            continue
-        except BaseException as raised:
-            hidden = stopped is not None and raised.__cause__ is stopped
-            argument = stopped if hidden else raised
-            if not outer:
-                break
-            flow = outer.pop()
-            send, step = flow.send, flow.throw
-            continue
-        step = send
-        handle = handler_of(type(effect))
-        if handle is None:
-            outer.append(flow)
-            flow, argument = _one_by_one(effect) if type(effect) is All else effect, None
-            send = step = flow.send
-            continue
-        try:
-            argument = handle(effect)
-        except BaseException as raised:
-            if isinstance(effect, Event) and isinstance(raised, Exception):
-                settings.emit.report(effect, raised)  # type: ignore[union-attr]
-                argument = None
-                continue
-            step, argument = flow.throw, raised
-            if isinstance(raised, StopIteration):
-                stopped = raised
-    try:
-        raise argument
-    finally:  # an exception in a frame of its own traceback would be freed late
-        argument = effect = stopped = None
-
-
-def _handlers(settings: Settings) -> Handlers:
-    """Say how each effect is carried out. What has no handler is a flow, or all of several."""
-    handlers: Handlers = {Call: _call, Next: _next, Nest: _nest}
+def carry_out(flow: Flow, settings: Settings, sleep: Callable[[float], None]) -> Any:
+    """Carry out a flow to its end and return its result. Exceptions leave as they are."""
+    handlers: Handlers = {Call: _call, Nest: _nest, Sleep: lambda effect: sleep(effect.seconds)}
     emit, cache = settings.emit, settings.cache
     if emit is not None:
         handlers.update(dict.fromkeys(EVENTS, emit.only or emit))
         handlers[Call] = _telling(emit)
+        handlers[Stream] = lambda effect: stream_chunks(effect, settings)
     if cache is not None:
         get, put = cache.get, cache.put
         handlers[CacheGet] = lambda effect: get(effect.key)
         handlers[CachePut] = lambda effect: put(effect.key, effect.value)
         handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
         handlers[CacheFlush] = lambda effect: cache.flush()
-    return handlers
+    return run_now(drive(flow, handlers, emit))
 
 
 def _telling(emit: Dispatcher) -> Callable[[Call], Any]:
@@ -116,17 +67,6 @@ def _call(effect: Call) -> Any:
     return effect.function(*effect.inputs.values())
 
 
-def _next(effect: Next) -> Any:
-    return next(effect.generator, DONE)
-
-
 def _nest(effect: Nest) -> Any:
     node = effect.node
     return call_from_sync(node.runner, node.graph, effect.inputs, effect.context)
-
-
-def _one_by_one(effect: All) -> Generator[Any, Any, list[Any]]:
-    results = []
-    for flow in effect.flows:
-        results.append((yield from flow))  # noqa: PERF401  a comprehension cannot yield
-    return results

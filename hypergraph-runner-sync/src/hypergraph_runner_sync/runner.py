@@ -6,51 +6,41 @@ the same outputs.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any, ClassVar, Literal, Unpack, overload
 
-from hypergraph.cache import Cache
+import msgspec
+
 from hypergraph.capabilities import RunnerCapabilities
-from hypergraph.events.dispatch import check_processors, dispatcher
-from hypergraph.events.processor import EventProcessor
-from hypergraph.execution.context import Context, Scope, Settings
-from hypergraph.execution.explain import CacheExplanation, explain_plan
+from hypergraph.execution.context import Context
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
 from hypergraph.execution.lanes import item_runner, lane_fits, run_plan
 from hypergraph.execution.mapping import map_names, map_rows
+from hypergraph.execution.outcome import Outcome
 from hypergraph.execution.places import place_item
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.graph import Graph
 from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
-from hypergraph.results import RunResult, new_run_id
-from hypergraph.runners.base import BaseRunner, chosen_inputs
+from hypergraph.results import RunResult
+from hypergraph.runners.base import chosen_inputs
+from hypergraph.runners.engine import EngineRunner, nested_scope, top_scope
 from hypergraph.runners.options import DEFAULTS, Options, RunOptions, known_inputs, read_options
-from hypergraph_runner_sync.driver import drive
+from hypergraph_runner_sync.driver import carry_out
 
 Outputs = dict[str, Any]
-_span_ids = count(1)
 MapMode = Literal["zip", "product"]
 
 
-class SyncRunner(BaseRunner):
+class SyncRunner(EngineRunner):
     """Runs a graph in the calling thread, node by node, and returns its outputs as a dict.
 
     ``cache``: where results of nodes are kept (none by default). ``event_processors`` are told of every
-    event. A runner holds no state of a run: one may serve many threads.
+    event. ``clock``: the time, and how to wait before a retry. A runner holds no state of a run: one may
+    serve many threads.
     """
 
     name: ClassVar[str] = "sync"
     capabilities = RunnerCapabilities()
-
-    def __init__(
-        self, cache: Cache | None = None, event_processors: Sequence[EventProcessor] = ()
-    ) -> None:
-        if cache is not None and not isinstance(cache, Cache):
-            raise TypeError(f"a cache has get, put and flush; {type(cache).__name__} lacks one")
-        self.cache = cache
-        self.event_processors = check_processors(event_processors)
 
     def run(
         self,
@@ -67,16 +57,17 @@ class SyncRunner(BaseRunner):
         ``InfiniteLoopError``, ``ConflictError``, and whatever a node raises, unchanged.
         """
         given = chosen_inputs(inputs, values)
-        plan = self._accepted(graph)
+        plan = self.accepted(graph)
         chosen = read_options(options, graph) if options else DEFAULTS
         if chosen.allow_extra:
             given = known_inputs(graph, given)
-        if self.cache is None and self._unheard(chosen) and lane_fits(plan, tuple(given)):
+        if self.cache is None and self.unheard(chosen) and lane_fits(plan, tuple(given)):
             return chosen.narrow(run_plan(plan, given, chosen.max_iterations))
-        settings = self._settings(chosen)
-        scope = _top_scope(settings)
+        settings = self.settings(chosen)
+        scope = top_scope(settings)
         flow = run_flow(settings, scope, plan, given)
-        return chosen.narrow(drive(whole_run(settings, scope, graph.name, flow), settings))
+        flow = whole_run(settings, scope, graph.name, flow)
+        return chosen.narrow(carry_out(flow, settings, self.clock.sleep).values)
 
     @overload
     def map(
@@ -127,96 +118,38 @@ class SyncRunner(BaseRunner):
         check_map_mode(map_mode, graph.where)
         if on_error not in ("raise", "return"):
             raise TypeError('on_error must be "raise" or "return"')
-        plan = self._accepted(graph)
+        plan = self.accepted(graph)
         chosen = read_options(options, graph) if options else DEFAULTS
         if chosen.allow_extra:
             given = known_inputs(graph, given)
         names = map_names(map_over, given, graph.where)
         size, rows = map_rows(names, given, map_mode, graph.where)
         keep = on_error == "return"
-        if self.cache is None and self._unheard(chosen) and lane_fits(plan, tuple(given)):
+        if self.cache is None and self.unheard(chosen) and lane_fits(plan, tuple(given)):
             results = _map_unobserved(plan, given, names, rows, chosen.max_iterations, keep)
         else:
-            settings = self._settings(chosen)
-            scope = _top_scope(settings, size)
+            settings = self.settings(chosen)
+            scope = top_scope(settings, size)
             flow = map_flow(settings, scope, plan, given, names, rows, keep)
-            results = drive(whole_run(settings, scope, graph.name, flow), settings)
+            flow = whole_run(settings, scope, graph.name, flow)
+            results = carry_out(flow, settings, self.clock.sleep)
         if chosen.select is None:
             return results
         return [chosen.narrow(item) if isinstance(item, dict) else item for item in results]
 
-    def explain_cache(
-        self,
-        graph: Graph,
-        inputs: Mapping[str, Any] | None = None,
-        *,
-        values: Mapping[str, Any] | None = None,
-    ) -> list[CacheExplanation]:
-        """Say for each node of a run whether the cache would answer it, and why.
-
-        Nothing is called. What depends on a result that is not stored is a miss that waits for it.
-        Raises ``InputError`` and ``InfiniteLoopError`` as the run would.
-        """
-        plan = self._accepted(graph)
-        return explain_plan(
-            plan, chosen_inputs(inputs, values), self.cache, DEFAULTS.max_iterations
-        )
-
     def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
         """Run a nested graph for another runner; events reach the parent's listeners too."""
-        plan, parent = self._accepted(graph), context.settings
+        plan, parent = self.accepted(graph), context.settings
         chosen = Options(session_id=parent.session_id, max_iterations=parent.limit)
-        settings = self._settings(chosen, parent)
-        above = context.scope
-        run_id = settings.new_run_id()
-        scope = Scope(run_id, settings.new_span_id(), above.parent_span_id, above.parent_run_id,
-                      above.map_index, above.map_size)  # fmt: skip
+        settings = self.settings(chosen, parent)
+        scope = nested_scope(settings, context)
+        if scope.trail is not None:  # what is kept of this graph, its node keeps
+            trail = msgspec.structs.replace(scope.trail, journal=None, earlier=None)
+            scope = msgspec.structs.replace(scope, trail=trail)
         flow = run_flow(settings, scope, plan, values)
-        outputs = drive(whole_run(settings, scope, graph.name, flow), settings)
-        return RunResult(values=outputs, run_id=run_id)
-
-    # -- what a run needs --------------------------------------------------------------------
-
-    def _accepted(self, graph: Graph) -> Plan:
-        """Return the plan of a graph that this runner supports."""
-        plan = plan_of(graph)
-        if plan.accepted_by is not self.capabilities:
-            self.capabilities.validate_graph(graph, runner=type(self).__name__)
-            plan.accepted_by = self.capabilities
-        return plan
-
-    def _unheard(self, options: Options) -> bool:
-        return not (self.event_processors or options.event_processors)
-
-    def _settings(self, options: Options, parent: Settings | None = None) -> Settings:
-        """Return the settings of a run. One nested in another runner's tells its listeners too."""
-        listeners = processors = (*self.event_processors, *options.event_processors)
-        if parent is not None and parent.emit is not None:
-            own = [p for p in processors if not any(p is told for told in parent.processors)]
-            listeners = (*own, _Forward(parent.emit))
-            processors = (*own, *parent.processors)
-        return Settings(
-            limit=options.max_iterations,
-            clock=time.perf_counter,
-            wall=time.time,
-            new_run_id=new_run_id,
-            new_span_id=_span_ids.__next__,
-            emit=dispatcher(listeners),
-            processors=processors,
-            cache=self.cache,
-            session_id=options.session_id,
-        )
-
-
-class _Forward:
-    """Hands the events of a nested run to those who listen to the parent's."""
-
-    def __init__(self, emit: Any) -> None:
-        self.on_event = emit
-
-
-def _top_scope(settings: Settings, size: int | None = None) -> Scope:
-    return Scope(settings.new_run_id(), settings.new_span_id(), map_size=size)
+        flow = whole_run(settings, scope, graph.name, flow)
+        outcome: Outcome = carry_out(flow, settings, self.clock.sleep)
+        return outcome.result()
 
 
 def _map_unobserved(

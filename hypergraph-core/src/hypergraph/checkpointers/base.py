@@ -7,11 +7,13 @@ one node added, so what did not change is never stored again; the engine rebuild
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
+
+if TYPE_CHECKING:  # a run that is not kept needs none
+    from concurrent.futures import Future
 
 
 class WorkflowStatus(Enum):

@@ -82,6 +82,17 @@ class NodeErrorEvent(Event, frozen=True):
     duration_ms: float
 
 
+class NodeRetryEvent(Event, frozen=True):
+    """A node's ``attempt``, counted from 1, raised ``error``; the next one begins after ``delay``
+    seconds."""
+
+    node_name: str
+    graph_name: str | None
+    attempt: int
+    delay: float
+    error: BaseException
+
+
 class StreamingChunkEvent(Event, frozen=True):
     """A generator node yielded ``chunk``, its ``index``-th from 0."""
 
@@ -119,12 +130,14 @@ class RouteDecisionEvent(Event, frozen=True):
 
 
 class InterruptEvent(Event, frozen=True):
-    """A run pauses until ``response_param`` is given; ``value`` is what to show."""
+    """A run waits for ``response_param``; ``value`` is what to show. ``response_key`` is the name to
+    give the answer by, to the run as a whole."""
 
     node_name: str
     graph_name: str | None
     value: Any
     response_param: str
+    response_key: str = ""
 
 
 EVENTS = tuple(Event.__subclasses__())

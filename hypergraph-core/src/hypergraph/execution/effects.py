@@ -7,27 +7,25 @@ flow (run it; the result is what it returns).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
+from hypergraph.checkpointers import StepRecord, Workflow
 from hypergraph.events.types import Event
-from hypergraph.execution.context import Context
+from hypergraph.execution.context import Context, Scope
 from hypergraph.execution.program import Program, Values
 from hypergraph.graph import GraphNode
-from hypergraph.nodes import CallableNode
-
-DONE: Final = object()
-"""The result of `Next` when the generator has ended."""
+from hypergraph.nodes import CallableNode, InterruptNode
 
 
 class Call(msgspec.Struct, frozen=True):
     """Call ``function`` with the inputs of a node in order; the result is what it returns.
 
-    The function is the node's own, made to take all its inputs by position, and to run a generator to
-    its end unless its chunks are to be read with `Next`. ``start`` is an event to emit just before, for
-    that the usual node costs one effect less.
+    The function is the node's own, made to take all its inputs by position; a generator it returns is
+    run to its end, and an awaitable awaited, within the node's timeout. ``start`` is an event to emit
+    just before, for that the usual node costs one effect less.
     """
 
     function: Callable[..., Any]
@@ -36,10 +34,21 @@ class Call(msgspec.Struct, frozen=True):
     start: Event | None = None
 
 
-class Next(msgspec.Struct, frozen=True):
-    """Take the next chunk of a generator; the result is the chunk, or `DONE`."""
+class Stream(msgspec.Struct, frozen=True):
+    """Call a generator node as `Call` does and emit an event for each chunk; the result is its value,
+    the chunks joined. ``scope`` is that of the node."""
 
-    generator: Any
+    function: Callable[..., Any]
+    inputs: dict[str, Any]
+    node: CallableNode
+    scope: Scope
+    graph_name: str | None
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """Let seconds pass."""
+
+    seconds: float
 
 
 class CacheGet(msgspec.Struct, frozen=True):
@@ -77,10 +86,51 @@ class Nest(msgspec.Struct, frozen=True):
 class All(msgspec.Struct, frozen=True):
     """Run flows that do not depend on each other; the result is the list of theirs, in order.
 
-    If some fail, the first failure in that order is thrown.
+    ``awaits`` says of each, or of all, whether it awaits something: a runner that can runs those
+    together, and the others one by one after them. If some fail, the first failure in order is thrown.
     """
 
     flows: Iterable[Flow]
+    awaits: Sequence[bool] | bool = False
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Let a handler answer an interrupt; the result is the answer."""
+
+    handler: Callable[[Any], Any]
+    value: Any
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Give whoever follows the run the time to answer interrupts; ``asked`` holds them by response key.
+    The result is the dict of the answers given by then."""
+
+    asked: Mapping[str, InterruptNode]
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """Take hold of a workflow; the result is what is ``Stored`` of it."""
+
+    workflow_id: str
+
+
+class Put(msgspec.Struct, frozen=True):
+    """Store the header of the workflow."""
+
+    workflow: Workflow
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Append a step to the workflow."""
+
+    workflow_id: str
+    step: StepRecord
+
+
+class End(msgspec.Struct, frozen=True):
+    """Make everything stored safe, and let go of the workflow."""
+
+    workflow_id: str
 
 
 Flow: TypeAlias = Generator[Any, Any, Any]

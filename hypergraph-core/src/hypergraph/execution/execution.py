@@ -7,7 +7,7 @@ Nothing here calls a node, reads a clock, or knows who runs the tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hypergraph.errors import ConflictError, InfiniteLoopError
@@ -33,6 +33,7 @@ class Execution:
         "values",
         "limit",
         "runs",
+        "children",
         "_due",
         "_wanted",
         "_lacking",
@@ -40,7 +41,11 @@ class Execution:
         "_ahead",
     )
 
-    def __init__(self, schedule: Schedule, inputs: Mapping[str, Any], limit: int) -> None:
+    def __init__(
+        self, schedule: Schedule, inputs: Mapping[str, Any], limit: int, *, resumed: bool = False
+    ) -> None:
+        """Begin a run. ``resumed``: some of the schedule's inputs may follow with `give`, and what is
+        done already with `redo`."""
         tables = tables_of(schedule)
         self.schedule = schedule
         self.graph_name = schedule.plan.graph.name
@@ -48,11 +53,13 @@ class Execution:
         self.limit = limit
         self.values = values = tables.template.copy()
         values[0] = limit
-        for name in schedule.given:
+        for name in schedule.given if not resumed else inputs:
             values[tables.slots[name]] = inputs[name]
         self.runs = [0] * len(tables.nodes)
+        self.children: dict[str, Any] = {}  # the outcome of each nested graph, by its node
         self._written = bytearray(len(values))
-        self._ahead = iter(schedule.generations) if schedule.certain else None
+        foreseen = schedule.certain and not resumed
+        self._ahead = iter(schedule.generations) if foreseen else None
         if self._ahead is None:
             self._due = set(tables.first_due)
             self._wanted = tables.wanted.copy()
@@ -115,6 +122,36 @@ class Execution:
             node=nodes[node].name,
             cycle=cycle,
         )
+
+    # -- what is known already ---------------------------------------------------------------
+
+    @property
+    def due(self) -> set[int]:
+        """What waits to run, in this generation or a later one, of a resumed run."""
+        return self._due
+
+    def is_next(self, nodes: Collection[int]) -> bool:
+        """Say whether these nodes all belong to the next generation of a resumed run."""
+        return self._due.issuperset(nodes) and set(self._first_of(self._due)).issuperset(nodes)
+
+    def redo(self, results: Mapping[int, Any]) -> None:
+        """Commit the results of a generation that need not run, by node."""
+        batch = sorted(results) if len(results) > 1 else list(results)
+        for node in batch:
+            self.runs[node] += 1
+            self._wanted[node] = 0
+            self._due.discard(node)
+        self.commit(batch, [results[node] for node in batch])
+
+    def give(self, inputs: Mapping[str, Any]) -> None:
+        """Give a resumed run values from outside, which make due what takes them. How often nodes ran
+        is counted anew."""
+        self.runs = [0] * len(self.runs)
+        for name, value in inputs.items():
+            slot = self.tables.slots[name]
+            written = self._written[slot]
+            self._write(Output(slot, (), self.tables.takers(name)), value)
+            self._written[slot] = written
 
     # -- what a result changes ---------------------------------------------------------------
 

@@ -24,10 +24,10 @@ _DEEPEST = 50  # a lane calls itself for each nested graph that is not part of o
 
 
 def lane_fits(plan: Plan, given: tuple[str, ...]) -> bool:
-    """Say whether a fast lane may take a run: all nested graphs inherit the runner, and they are one
-    program or not nested too deeply for Python's stack."""
+    """Say whether a fast lane may take a run: no node has a policy, all nested graphs inherit the
+    runner, and they are one program or not nested too deeply for Python's stack."""
     nesting = plan.graph.nesting
-    if nesting.has_runners:
+    if nesting.has_runners or nesting.has_policies:
         return False
     return nesting.depth <= _DEEPEST or plan.schedule(given).certain
 

@@ -50,7 +50,8 @@ def record(node: HyperNode, ports: tuple[Port, ...], index: Mapping[str, int]) -
     """Return the record of a node. ``index`` maps the names of all nodes to their numbers."""
     read = _by_name(ports)
     if not isinstance(node, CallableNode):
-        return Record(node, node.name, NESTED_GRAPH, None, read, None, _carried_out_elsewhere)
+        kind = ONE_OUTPUT if node.is_interrupt else NESTED_GRAPH
+        return Record(node, node.name, kind, None, read, None, _carried_out_elsewhere)
     function, kind, decode = collected(node), min(len(node.outputs), SEVERAL_OUTPUTS), None
     if isinstance(node, GateNode):
         kind, decode = GATE, _decider(node, index)

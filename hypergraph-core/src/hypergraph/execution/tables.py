@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from hypergraph.execution.plan import Schedule
 from hypergraph.execution.program import Values
 from hypergraph.execution.records import MISSING, Port, record
+from hypergraph.graph import GraphNode
 from hypergraph.graph.order import Cycle, reaches_ungated
 from hypergraph.nodes import CallableNode, GateNode, HyperNode
 
@@ -23,6 +24,13 @@ class Output(NamedTuple):
     slot: int
     waiting: tuple[int, ...]
     triggers: tuple[int, ...]
+
+
+def _awaits(node: HyperNode) -> bool:
+    """Say whether running a node awaits something: an async function, or another runner."""
+    if isinstance(node, GraphNode):
+        return node.is_async or node.runner is not None or node.graph.nesting.has_runners
+    return node.is_async
 
 
 class Tables:
@@ -58,6 +66,7 @@ class Tables:
         self.records = [record(node, self.ports[n], index) for n, node in enumerate(self.nodes)]
         self.kinds = [record.kind for record in self.records]
         self.calls = [record.call for record in self.records]
+        self.awaits = [_awaits(node) for node in self.nodes]
         self._before: list[int] | None = None
 
     def _slot(self, value: Any) -> int:
@@ -131,6 +140,15 @@ class Tables:
         if schedule.order is None or (source, target) not in schedule.order.back:
             return True
         return not reaches_ungated(target, source, wiring.gates, schedule.order.rounds[target])
+
+    def takers(self, name: str) -> tuple[int, ...]:
+        """Return the nodes that a value given from outside makes due."""
+        wiring, entries = self.schedule.plan.graph.wiring, self._open_entries()
+        return tuple(
+            node
+            for node in wiring.consumers.get(name, ())
+            if node not in self.schedule.skipped and (node not in wiring.gates or node in entries)
+        )
 
     @property
     def before(self) -> list[int]:

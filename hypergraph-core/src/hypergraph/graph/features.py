@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hypergraph.capabilities import FEATURES, GraphFeatures
 from hypergraph.graph.edges import Wiring
 from hypergraph.graph.graph_node import GraphNode
-from hypergraph.nodes import HyperNode
+from hypergraph.nodes import CallableNode, HyperNode
 
 
 def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
@@ -48,10 +48,12 @@ def _is_seed(members: frozenset[int], nodes: Sequence[HyperNode], wiring: Wiring
 
 
 class Nesting(NamedTuple):
-    """How graphs are nested: the depth below, and whether a nested graph brings its own runner."""
+    """How graphs are nested: the depth below, whether a nested graph brings its own runner, and whether
+    a node, here or below, is to be retried or timed."""
 
     depth: int
     has_runners: bool
+    has_policies: bool
 
 
 def nesting_of(nodes: Sequence[HyperNode]) -> Nesting:
@@ -60,4 +62,9 @@ def nesting_of(nodes: Sequence[HyperNode]) -> Nesting:
     return Nesting(
         max((node.graph.nesting.depth + 1 for node in inner), default=0),
         any(node.runner is not None or node.graph.nesting.has_runners for node in inner),
+        any(node.graph.nesting.has_policies for node in inner) or any(map(_has_policy, nodes)),
     )
+
+
+def _has_policy(node: HyperNode) -> bool:
+    return isinstance(node, CallableNode) and not (node.retry is None and node.timeout is None)

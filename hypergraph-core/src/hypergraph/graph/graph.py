@@ -163,7 +163,7 @@ class Graph:
 
     @property
     def nesting(self) -> Nesting:
-        """How deep graphs are nested in this one, and whether one of them brings its own runner."""
+        """How deep graphs are nested in this one, and what their runners and nodes bring."""
         if "nesting" not in self.memo:
             self.memo["nesting"] = nesting_of(self.node_list)
         return self.memo["nesting"]  # type: ignore[no-any-return]
@@ -253,15 +253,21 @@ class Graph:
         return self._changed(selected=tuple(dict.fromkeys(outputs)))
 
     def as_node(
-        self, name: str | None = None, *, namespaced: bool = False, runner: Any = None
+        self,
+        name: str | None = None,
+        *,
+        namespaced: bool = False,
+        runner: Any = None,
+        complete_on_stop: bool = False,
     ) -> GraphNode:
         """Return the graph as a node of another graph.
 
         ``namespaced=True`` prefixes its ports with ``name.``; ``runner`` overrides the parent's (an
-        instance, a class, or a registered name). Raises ``GraphConfigError`` without any name, and
+        instance, a class, or a registered name); ``complete_on_stop=True`` runs it to its end, once
+        begun, when the whole run is stopped. Raises ``GraphConfigError`` without any name, and
         ``IncompatibleRunnerError`` when that runner does not support the graph.
         """
-        return GraphNode(self, name, namespaced, runner)
+        return GraphNode(self, name, namespaced, runner, complete_on_stop)
 
     def _changed(self, **changes: Any) -> Graph:
         new = object.__new__(type(self))

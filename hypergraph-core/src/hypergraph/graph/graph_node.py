@@ -30,6 +30,7 @@ class GraphNode(HyperNode):
 
     ``inner_inputs`` and ``inner_outputs`` map the names outside to those inside. ``map_params`` are the
     inputs iterated by ``map_over`` (names outside). ``runner`` is ``None`` to inherit the parent's.
+    ``complete_on_stop``: once begun, it is run to its end when the whole run is stopped.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class GraphNode(HyperNode):
         "inner_outputs",
         "map_params",
         "map_mode",
+        "complete_on_stop",
     )
 
     graph: Graph
@@ -49,9 +51,15 @@ class GraphNode(HyperNode):
     inner_outputs: Mapping[str, str]
     map_params: tuple[str, ...]
     map_mode: MapMode
+    complete_on_stop: bool
 
     def __init__(
-        self, graph: Graph, name: str | None = None, namespaced: bool = False, runner: Any = None
+        self,
+        graph: Graph,
+        name: str | None = None,
+        namespaced: bool = False,
+        runner: Any = None,
+        complete_on_stop: bool = False,
     ) -> None:
         name = name if name is not None else graph.name
         if name is None:
@@ -72,6 +80,7 @@ class GraphNode(HyperNode):
         _put(self, "rename_history", ())
         _put(self, "map_params", ())
         _put(self, "map_mode", "zip")
+        _put(self, "complete_on_stop", complete_on_stop)
         _put(self, "runner", self._resolved(runner))
         _ = graph.features, graph.nesting  # worked out level by level, so never recursively
 

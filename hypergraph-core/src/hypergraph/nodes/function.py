@@ -30,7 +30,10 @@ from hypergraph.nodes.base import HyperNode, Rename, check_name, refuse_twice
 from hypergraph.nodes.signature import describe, read_signature, returns_a_value
 
 if TYPE_CHECKING:  # reading definitions needs ast and inspect, which building a graph does not
+    from datetime import timedelta
+
     from hypergraph.nodes.definition import KnownDefinition
+    from hypergraph.nodes.policy import RetryPolicy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +41,8 @@ C = TypeVar("C", bound="CallableNode")
 
 _put = object.__setattr__
 _known_definition = deferred("hypergraph.nodes.callables:known_definition")
+_checked_retry = deferred("hypergraph.nodes.policy:checked_retry")
+_checked_timeout = deferred("hypergraph.nodes.policy:checked_timeout")
 _NO_RENAMES: tuple[Rename, ...] = ()
 
 
@@ -56,7 +61,9 @@ class CallableNode(HyperNode):
 
     ``func`` is the function, ``params`` its own parameter names (position by position the same as
     ``inputs``), ``defaults`` its defaults by input name, ``keyword_only`` how many of the last
-    parameters must be passed by keyword.
+    parameters must be passed by keyword. ``retry`` says when the function is called again after it
+    raised, ``timeout`` how many seconds one call may take; neither belongs to the definition, as they
+    do not change what the function computes.
     """
 
     __slots__ = (
@@ -67,6 +74,8 @@ class CallableNode(HyperNode):
         "is_async",
         "is_generator",
         "cache",
+        "retry",
+        "timeout",
         "known_definition",
     )
 
@@ -77,10 +86,18 @@ class CallableNode(HyperNode):
     is_async: bool
     is_generator: bool
     cache: bool
+    retry: RetryPolicy | None
+    timeout: float | None
     known_definition: KnownDefinition | None
 
     def _wrap(
-        self, func: Callable[..., Any], name: str | None, outputs: tuple[str, ...], cache: bool
+        self,
+        func: Callable[..., Any],
+        name: str | None,
+        outputs: tuple[str, ...],
+        cache: bool,
+        retry: RetryPolicy | None,
+        timeout: float | timedelta | None,
     ) -> None:
         if isinstance(func, HyperNode):
             raise GraphConfigError(
@@ -110,7 +127,18 @@ class CallableNode(HyperNode):
         _put(self, "is_async", is_async)
         _put(self, "is_generator", is_generator)
         _put(self, "cache", cache)
+        _put(self, "retry", retry)
+        _put(self, "timeout", timeout)
         _put(self, "known_definition", None)
+        if retry is not None or timeout is not None:
+            self._check_policies(retry, timeout)
+
+    def _check_policies(self, retry: Any, timeout: Any) -> None:
+        where = f"node {self.name!r}, {describe(self.func)}"
+        if retry is not None:
+            _checked_retry(retry, where)
+        if timeout is not None:
+            _put(self, "timeout", _checked_timeout(timeout, self.is_async, where))
 
     def _rename_in_place(self, renames: Mapping[str, str]) -> None:
         """Apply ``rename_inputs=`` while the node is being made."""
@@ -197,13 +225,15 @@ class FunctionNode(CallableNode, Generic[P, R]):
         name: str | None = None,
         rename_inputs: Mapping[str, str] | None = None,
         cache: bool | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | timedelta | None = None,
     ) -> None:
         if output_name is _FUNCTION_NAME:
             own = getattr(func, "__name__", "")
             outputs: tuple[str, ...] = (own if own.isidentifier() else name or "",)
         else:
             outputs = _output_names(func, output_name)
-        self._wrap(func, name, outputs, cache is not False)
+        self._wrap(func, name, outputs, cache is not False, retry, timeout)
         if self.is_generator and returns_a_value(func):
             warnings.warn(
                 f"Generator {describe(func)} returns a value, which is ignored: the node's output is "
@@ -257,6 +287,8 @@ def node(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool | None = None,
+    retry: RetryPolicy | None = None,
+    timeout: float | timedelta | None = None,
 ) -> FunctionNode[P, R]: ...
 @overload
 def node(
@@ -265,6 +297,8 @@ def node(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool | None = None,
+    retry: RetryPolicy | None = None,
+    timeout: float | timedelta | None = None,
 ) -> Callable[[Callable[P, R]], FunctionNode[P, R]]: ...
 def node(
     func: Callable[..., Any] | None = None,
@@ -274,21 +308,36 @@ def node(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool | None = None,
+    retry: RetryPolicy | None = None,
+    timeout: float | timedelta | None = None,
 ) -> Any:
     """Make a function a node, as ``@node``, ``@node(output_name="x")`` or ``node(func, ...)``.
 
     ``output_name``: one name (the return value is stored as it is), a tuple of names (it is unpacked),
     or ``None`` (no outputs); by default the function's name. ``rename_inputs`` maps parameter names to
-    input names. ``cache=False`` keeps the node out of the runner's cache. Raises ``GraphConfigError``
-    for signatures that cannot be wired by name.
+    input names. ``cache=False`` keeps the node out of the runner's cache. ``retry`` says when it is
+    called again after it raised. ``timeout``, in seconds or as ``timedelta``, ends each attempt that
+    takes longer with a ``NodeTimeoutError``; it needs an ``async def`` function. Raises
+    ``GraphConfigError`` for signatures that cannot be wired by name.
     """
 
     if func is None:
         return _decorator(
-            output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
+            output_name=output_name,
+            name=name,
+            rename_inputs=rename_inputs,
+            cache=cache,
+            retry=retry,
+            timeout=timeout,
         )
     return FunctionNode(
-        func, output_name=output_name, name=name, rename_inputs=rename_inputs, cache=cache
+        func,
+        output_name=output_name,
+        name=name,
+        rename_inputs=rename_inputs,
+        cache=cache,
+        retry=retry,
+        timeout=timeout,
     )
 
 

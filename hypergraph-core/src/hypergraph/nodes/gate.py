@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import (
+    TYPE_CHECKING,
     Any,
     Final,
     Generic,
     Never,
     ParamSpec,
     TypeAlias,
+    TypedDict,
     TypeVar,
+    Unpack,
     final,
     overload,
 )
@@ -25,6 +28,11 @@ from hypergraph.errors import GraphConfigError, RouteError, did_you_mean
 from hypergraph.nodes.base import check_name
 from hypergraph.nodes.function import CallableNode
 from hypergraph.nodes.signature import describe
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from hypergraph.nodes.policy import RetryPolicy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +64,16 @@ END: Final = EndType()
 Target: TypeAlias = str | EndType
 
 
+class GateOptions(TypedDict, total=False):
+    """What every gate over a function takes besides its targets, for type checkers."""
+
+    name: str | None
+    rename_inputs: Mapping[str, str] | None
+    cache: bool
+    retry: RetryPolicy | None
+    timeout: float | timedelta | None
+
+
 class GateNode(CallableNode):
     """A node that selects among ``targets`` (node names, or ``END``)."""
 
@@ -79,12 +97,15 @@ class GateNode(CallableNode):
     def _gate(
         self,
         func: Callable[..., Any],
-        name: str | None,
         targets: Sequence[Target],
-        rename_inputs: Mapping[str, str] | None,
-        cache: bool,
+        *,
+        name: str | None = None,
+        rename_inputs: Mapping[str, str] | None = None,
+        cache: bool = False,
+        retry: RetryPolicy | None = None,
+        timeout: float | timedelta | None = None,
     ) -> None:
-        self._wrap(func, name, (), cache)
+        self._wrap(func, name, (), cache, retry, timeout)
         where = f"gate {self.name!r}"
         for target in targets:
             if target is not END:
@@ -142,11 +163,9 @@ class BranchNode(GateNode, Generic[P, R]):
         *,
         when_true: Target,
         when_false: Target,
-        name: str | None = None,
-        rename_inputs: Mapping[str, str] | None = None,
-        cache: bool = False,
+        **options: Unpack[GateOptions],
     ) -> None:
-        self._gate(func, name, (when_true, when_false), rename_inputs, cache)
+        self._gate(func, (when_true, when_false), **options)
         _put(self, "when_true", when_true)
         _put(self, "when_false", when_false)
 
@@ -179,9 +198,7 @@ class RouteNode(GateNode, Generic[P, R]):
         targets: Sequence[Target],
         fallback: Target | None = None,
         multi_target: bool = False,
-        name: str | None = None,
-        rename_inputs: Mapping[str, str] | None = None,
-        cache: bool = False,
+        **options: Unpack[GateOptions],
     ) -> None:
         if not isinstance(targets, Sequence) or isinstance(targets, str) or not targets:
             raise GraphConfigError(
@@ -190,7 +207,7 @@ class RouteNode(GateNode, Generic[P, R]):
                 fix='write @route(targets=["a", "b", END]).',
             )
         everything = (*targets, fallback) if fallback is not None else tuple(targets)
-        self._gate(func, name, everything, rename_inputs, cache)
+        self._gate(func, everything, **options)
         _put(self, "fallback", fallback)
         _put(self, "multi_target", multi_target)
 
@@ -260,7 +277,7 @@ class TypeRouteNode(GateNode):
                 )
         check_name(input_param, "input name", f"gate {name!r}")
         everything = (*routes.values(), *(() if fallback is None else (fallback,)))
-        self._gate(_type_of, name, everything, {"value": input_param}, False)
+        self._gate(_type_of, everything, name=name, rename_inputs={"value": input_param})
         _put(self, "routes", MappingProxyType(dict(routes)))
         _put(self, "fallback", fallback)
 
@@ -297,13 +314,16 @@ def branch(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool = False,
+    retry: RetryPolicy | None = None,
+    timeout: float | timedelta | None = None,
 ) -> Callable[[Callable[P, R]], BranchNode[P, R]]: ...
 @overload
 def branch(bare: Callable[..., Any], /) -> Never: ...
 def branch(bare: Any = None, /, **options: Any) -> Any:
     """Make a function a gate over the truth of what it returns.
 
-    ``@branch(when_true="a", when_false=END)``. Raises ``GraphConfigError`` for invalid names.
+    ``@branch(when_true="a", when_false=END)``. ``retry`` and ``timeout`` are those of ``@node``. Raises
+    ``GraphConfigError`` for invalid names.
     """
     if bare is not None or not {"when_true", "when_false"} <= options.keys():
         raise GraphConfigError(
@@ -323,6 +343,8 @@ def route(
     name: str | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     cache: bool = False,
+    retry: RetryPolicy | None = None,
+    timeout: float | timedelta | None = None,
 ) -> Callable[[Callable[P, R]], RouteNode[P, R]]: ...
 @overload
 def route(bare: Callable[..., Any], /) -> Never: ...
@@ -330,7 +352,8 @@ def route(bare: Any = None, /, **options: Any) -> Any:
     """Make a function a gate that returns the name of its target, or ``END``.
 
     ``fallback`` is taken on ``None``; without one ``None`` selects nothing. ``multi_target=True``: the
-    function returns a list. Raises ``GraphConfigError`` for invalid targets.
+    function returns a list. ``retry`` and ``timeout`` are those of ``@node``. Raises
+    ``GraphConfigError`` for invalid targets.
     """
     if bare is not None or "targets" not in options:
         raise GraphConfigError(

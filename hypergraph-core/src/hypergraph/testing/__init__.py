@@ -1,7 +1,7 @@
 """The conformance kit: what a graph means, executable, for authors of runners.
 
 Rule of this package: nothing here is imported before it is asked for, and pytest is never touched
-unless it is used: `RunnerSuite` needs pytest, ``strategies`` needs hypothesis, ``reference``
+unless it is used: `RunnerSuite` needs pytest, ``strategies`` needs hypothesis, the others
 neither.
 """
 
@@ -10,14 +10,40 @@ from typing import TYPE_CHECKING
 from hypergraph._deferred import lazy_module
 
 if TYPE_CHECKING:
+    from hypergraph.testing.asynchrony import as_async
+    from hypergraph.testing.clock import ManualClock
+    from hypergraph.testing.crash import (
+        Crash,
+        CrashingCheckpointer,
+        Executions,
+        kill_process,
+        recorded,
+    )
     from hypergraph.testing.reference_runner import ReferenceRunner
     from hypergraph.testing.suite import RunnerSuite
 
-__all__ = ["ReferenceRunner", "RunnerSuite"]
+__all__ = [
+    "Crash",
+    "CrashingCheckpointer",
+    "Executions",
+    "ManualClock",
+    "ReferenceRunner",
+    "RunnerSuite",
+    "as_async",
+    "kill_process",
+    "recorded",
+]
 
 __getattr__, __dir__ = lazy_module(
     __name__,
     {
+        "Crash": "hypergraph.testing.crash",
+        "CrashingCheckpointer": "hypergraph.testing.crash",
+        "Executions": "hypergraph.testing.crash",
+        "kill_process": "hypergraph.testing.crash",
+        "recorded": "hypergraph.testing.crash",
+        "as_async": "hypergraph.testing.asynchrony",
+        "ManualClock": "hypergraph.testing.clock",
         "RunnerSuite": "hypergraph.testing.suite",
         "ReferenceRunner": "hypergraph.testing.reference_runner",
     },

@@ -5,28 +5,32 @@ due, by the sentences of the semantics page, which are quoted (``Rule:``) where 
 nothing is remembered that can be asked again. It shares no code with the engine, so that the two
 can be compared.
 
-Async nodes and interrupts are beyond it.
+An async function is run to its end before anything else runs. An interrupt is answered at once, by
+the ``answer`` that is passed in.
 """
 
 from __future__ import annotations
 
-import itertools
-import typing
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from hypergraph.errors import (
-    ConflictError,
-    InfiniteLoopError,
-    InputError,
-    OutputCountError,
-    did_you_mean,
-)
+from hypergraph.errors import ConflictError, InfiniteLoopError
 from hypergraph.graph import Graph, GraphNode
-from hypergraph.nodes import CallableNode, GateNode, HyperNode
+from hypergraph.nodes import CallableNode, GateNode, InterruptNode
 from hypergraph.testing.shape import Shape
+from hypergraph.testing.values import (
+    collect,
+    finish,
+    items_of,
+    names_of,
+    outputs_of,
+    wanted_outputs,
+)
+
+Answer = Callable[[str, Any], Any]
+"""From the path of an interrupt and the value it shows to the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,13 @@ class ReferenceResult:
     """What a run gave: ``outputs`` by name, and what happened.
 
     ``trace`` holds one tuple of node paths per generation (nested ones after the generation that
-    holds them), ``runs`` how often each path ran.
+    holds them), ``runs`` how often each path ran, ``asked`` each interrupt's path and what it showed.
     """
 
     outputs: dict[str, Any]
     trace: list[tuple[str, ...]]
     runs: dict[str, int]
+    asked: list[tuple[str, Any]] = field(default_factory=list)
 
 
 def run(
@@ -49,9 +54,11 @@ def run(
     select: str | Sequence[str] | None = None,
     max_iterations: int = 1000,
     allow_extra: bool = False,
+    answer: Answer | None = None,
 ) -> ReferenceResult:
     """Run ``graph`` and return its outputs and what happened. Raises what a runner raises."""
     interpreter = Interpreter(max_iterations=max_iterations, where=f"graph {graph.name!r}")
+    interpreter.answer = answer
     return interpreter.run(graph, inputs or {}, select=select, allow_extra=allow_extra)
 
 
@@ -94,6 +101,8 @@ class Interpreter:
         self.path = path
         self.trace: list[tuple[str, ...]] = []
         self.counts: Counter[str] = Counter()
+        self.answer: Answer | None = None
+        self.asked: list[tuple[str, Any]] = []
 
     # -- the run -----------------------------------------------------------------------------
 
@@ -118,7 +127,9 @@ class Interpreter:
         while generation := self.generation():
             self.run_generation(generation)
         outputs = {name: self.written[name] for name in wanted if name in self.written}
-        return ReferenceResult(outputs=outputs, trace=self.trace, runs=dict(self.counts))
+        return ReferenceResult(
+            outputs=outputs, trace=self.trace, runs=dict(self.counts), asked=self.asked
+        )
 
     def run_generation(self, generation: Sequence[str]) -> None:
         """Read all inputs, run in declaration order, then commit in declaration order."""
@@ -245,8 +256,9 @@ class Interpreter:
         node = self.shape.nodes[name]
         if isinstance(node, GraphNode):
             return self.nest_mapped(node, inputs) if node.map_params else self.nest(node, inputs)
-        if not isinstance(node, CallableNode):
-            raise NotImplementedError(f"the reference cannot run a {type(node).__name__}")
+        if isinstance(node, InterruptNode):
+            return self.ask(node, inputs)
+        assert isinstance(node, CallableNode)
         try:
             result = self.call(node, inputs)
         except Exception as error:
@@ -264,7 +276,17 @@ class Interpreter:
         """Call the node's function by its own parameter names; collect what a generator yields."""
         named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
         result = node.func(**named)
-        return collect(node, result) if node.is_generator else result
+        if node.is_generator:
+            return collect(node, result)
+        return finish(result) if node.is_async and isinstance(result, Awaitable) else result
+
+    def ask(self, node: InterruptNode, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Rule: `interrupt_handlers` answers inline."""
+        if self.answer is None:
+            raise NotImplementedError("the reference cannot wait for an answer; pass answer=")
+        question = (self.path + node.name, inputs[node.input_param])
+        self.asked.append(question)
+        return {node.response_param: self.answer(*question)}
 
     # -- nested graphs -----------------------------------------------------------------------
 
@@ -275,6 +297,7 @@ class Interpreter:
         where = self.where if item is None else f"{self.where} (map item {item})"
         child = self.child(f"{self.path}{node.name}/", where)
         child.trace, child.counts = self.trace, self.counts
+        child.answer, child.asked = self.answer, self.asked
         inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
         outputs = child.run(node.graph, inner).outputs
         return {
@@ -290,91 +313,3 @@ class Interpreter:
         items = items_of(inputs, node.map_params, node.map_mode)
         results = [self.nest(node, item, index) for index, item in enumerate(items)]
         return {name: [result.get(name) for result in results] for name in node.outputs}
-
-
-# -- what a node's result means ------------------------------------------------------------------
-
-
-def outputs_of(node: HyperNode, result: Any, where: str) -> dict[str, Any]:
-    """Rule: One name: stored as it is. Several: it is unpacked; a wrong count is an error."""
-    if len(node.outputs) <= 1:
-        return dict.fromkeys(node.outputs, result)
-    parts = None
-    if isinstance(result, Iterable) and not isinstance(
-        result, (str, bytes, Mapping, set, frozenset)
-    ):
-        parts = tuple(result)
-    if parts is None or len(parts) != len(node.outputs):
-        actual = None if parts is None else len(parts)
-        raise OutputCountError(
-            f"Node {node.name!r} has {len(node.outputs)} outputs; its function returned "
-            f"{type(result).__name__ if actual is None else actual}.",
-            where=where,
-            fix=f"return a tuple of {len(node.outputs)} values.",
-            expected=len(node.outputs),
-            actual=actual,
-        )
-    return dict(zip(node.outputs, parts, strict=True))
-
-
-def collect(node: CallableNode, chunks: Iterable[Any]) -> Any:
-    """Rule: All `str` joined, all `bytes` joined, else a list; with no chunk, by the annotation."""
-    collected = list(chunks)
-    if not collected:
-        annotation = typing.get_type_hints(node.func).get("return")
-        item = (*typing.get_args(annotation), annotation)[0]
-        return "" if item is str else b"" if item is bytes else []
-    if all(isinstance(chunk, str) for chunk in collected):
-        return "".join(collected)
-    if all(isinstance(chunk, bytes) for chunk in collected):
-        return b"".join(collected)
-    return collected
-
-
-# -- options -------------------------------------------------------------------------------------
-
-
-def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Accept one name or several."""
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def wanted_outputs(graph: Graph, select: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names a run returns, as far as they are produced, in the graph's order."""
-    if select is None:
-        return graph.outputs
-    for name in names_of(select):
-        if name not in graph.outputs:
-            raise InputError(
-                f"{name!r} is no output of the graph.{did_you_mean(name, graph.outputs)}",
-                where=f"graph {graph.name!r}",
-                fix="select one of its outputs.",
-            )
-    return tuple(name for name in graph.outputs if name in names_of(select))
-
-
-def items_of(inputs: Mapping[str, Any], names: tuple[str, ...], mode: str) -> list[dict[str, Any]]:
-    """Return the inputs of each item: the named ones iterated, the rest broadcast.
-
-    "zip needs equal lengths (error names each length); product iterates the first named slowest."
-    """
-    lists = {}
-    for name in names:
-        if name not in inputs:
-            raise InputError(f"{name!r} is mapped over and not given.", fix="give it a list.")
-        if isinstance(inputs[name], (str, bytes, Mapping)) or not isinstance(
-            inputs[name], Iterable
-        ):
-            raise InputError(
-                f"{name!r} is mapped over, but is of type {type(inputs[name]).__name__}.",
-                fix="give a list of items.",
-            )
-        lists[name] = list(inputs[name])
-    if mode == "product":
-        rows = list(itertools.product(*lists.values()))
-    else:
-        if len({len(items) for items in lists.values()}) > 1:
-            lengths = ", ".join(f"{name!r}: {len(items)}" for name, items in lists.items())
-            raise InputError(f"Unequal lengths: {lengths}.", fix='use map_mode="product".')
-        rows = list(zip(*lists.values(), strict=True))
-    return [{**inputs, **dict(zip(lists, row, strict=True))} for row in rows]

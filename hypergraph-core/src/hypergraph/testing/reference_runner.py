@@ -28,13 +28,8 @@ from hypergraph.graph import Graph
 from hypergraph.nodes import CallableNode, GateNode
 from hypergraph.results import RunStatus, new_run_id
 from hypergraph.runners.base import BaseRunner, chosen_inputs
-from hypergraph.testing.reference import (
-    Interpreter,
-    ReferenceResult,
-    collect,
-    items_of,
-    names_of,
-)
+from hypergraph.testing.reference import Interpreter, ReferenceResult
+from hypergraph.testing.values import chunks_of, collect, items_of, names_of
 
 _span_ids = itertools.count(1)  # unique in this process, as events promise
 
@@ -116,7 +111,7 @@ class ObservedInterpreter(Interpreter):
             return super().call(node, inputs)
         chunks = []
         named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
-        for index, chunk in enumerate(node.func(**named)):
+        for index, chunk in enumerate(chunks_of(node.func(**named))):
             details = {"node_name": node.name, "chunk": chunk, "index": index}
             self.say(StreamingChunkEvent, self.node_span, self.span, **details)
             chunks.append(chunk)

@@ -21,6 +21,7 @@ from hypergraph.nodes import (
     FunctionNode,
     GateNode,
     HyperNode,
+    InterruptNode,
     TypeRouteNode,
     branch,
     node,
@@ -43,6 +44,7 @@ class Shapes:
     gates: bool = True
     nested: bool = True
     failures: bool = True
+    interrupts: bool = False
     max_nodes: int = 6
 
 
@@ -143,11 +145,14 @@ class _Spec:
     gate: str = ""
     fallback: Any = None
     nested: HyperNode | None = None
+    asks: bool = False
 
 
 def _make(spec: _Spec, record: Record) -> HyperNode:
     if spec.nested is not None:
         return spec.nested
+    if spec.asks:
+        return InterruptNode(spec.name, spec.inputs[0], spec.outputs[0])
     if spec.gate == "type" and spec.inputs:
         kinds: tuple[type, ...] = (int, str, list)
         routes = dict(zip(kinds, spec.targets, strict=False))
@@ -181,10 +186,12 @@ def _specs(draw: st.DrawFn, shapes: Shapes, depth: int, record: Record) -> list[
     count = draw(st.integers(4 if loops else 1, shapes.max_nodes))
     roles = ["function"] * 4 + ["gate"] * 2 * shapes.gates
     roles += ["nested"] * (shapes.nested and depth < 2)
+    roles += ["interrupt"] * 3 * shapes.interrupts
     drawn = [draw(st.sampled_from(roles)) for _ in range(count)]
     drawn[:4] = ["function", "gate", "function", "function"] if loops else drawn[:4]
     names = [f"{_PREFIXES[depth]}{i}" for i in range(count)]
-    values = [f"v{name}" for name, role in zip(names, drawn, strict=True) if role == "function"]
+    writes = ("function", "interrupt")
+    values = [f"v{name}" for name, role in zip(names, drawn, strict=True) if role in writes]
     specs = []
     for index, (name, role) in enumerate(zip(names, drawn, strict=True)):
         known = [v for v in values if v[1:] < name]
@@ -194,6 +201,10 @@ def _specs(draw: st.DrawFn, shapes: Shapes, depth: int, record: Record) -> list[
         if role == "nested":
             nested = draw(_nested(shapes, depth, record, name, known + later))
             specs.append(_Spec(name=name, inputs=(), nested=nested))
+            continue
+        if role == "interrupt":
+            shown = draw(st.sampled_from([v for v in pool if v != f"v{name}"]))
+            specs.append(_Spec(name=name, inputs=(shown,), outputs=(f"v{name}",), asks=True))
             continue
         defaults = {i: index for i in inputs if draw(_rarely(6))}
         spec = _Spec(name=name, inputs=inputs, defaults=defaults)
@@ -219,7 +230,8 @@ def _ring(draw: st.DrawFn, specs: list[_Spec], index: int) -> list[_Spec]:
     if draw(_rarely(2)) and len(found[ring[-1]].outputs) == 1:  # two writers of one value
         found[ring[-1]] = replace(found[ring[-1]], outputs=found[ring[0]].outputs[:1])
     for name, before in zip(ring, [ring[-1], *ring], strict=False):
-        taken = tuple(dict.fromkeys([*found[name].inputs, found[before].outputs[0]]))
+        kept = () if found[name].asks else found[name].inputs
+        taken = tuple(dict.fromkeys([*kept, found[before].outputs[0]]))
         found[name] = replace(found[name], inputs=taken)
     for gate in [s for s in specs if s.gate][index : index + 1]:
         shown = found[draw(st.sampled_from(ring))].outputs[0]
@@ -267,7 +279,7 @@ def _nested(
             new = draw(st.sampled_from(values))
             if new not in result.inputs and "." not in port:
                 result = result.with_inputs({port: new})
-    if draw(st.booleans()) and result.inputs:
+    if draw(st.booleans()) and result.inputs and not inner.has_interrupts:
         ports = draw(st.lists(st.sampled_from(result.inputs), min_size=1, max_size=2, unique=True))
         mapped = []
         for port, new in zip(ports, LISTS, strict=False):
@@ -364,6 +376,11 @@ def cases(draw: st.DrawFn, shapes: Shapes | None = None) -> Case:
 def looping_cases() -> st.SearchStrategy[Case]:
     """Graphs in which a gate goes round a loop, often several times, and loops inside loops."""
     return cases(Shapes(loops=True, failures=False))
+
+
+def asking_cases() -> st.SearchStrategy[Case]:
+    """Graphs of all kinds in which interrupts ask, in loops and in nested graphs too."""
+    return cases(Shapes(failures=False, interrupts=True)).filter(lambda c: c.graph.has_interrupts)
 
 
 def acyclic_cases() -> st.SearchStrategy[Case]:

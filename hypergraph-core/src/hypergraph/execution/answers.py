@@ -1,0 +1,84 @@
+"""Answers to interrupts: by which name they are given, and whether they fit.
+
+Rule of this file: the answer to an interrupt is given by the name it has as an output, at the level of
+whoever gives it; one that a nested graph keeps to itself has the name ``node.response``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hypergraph.errors import AnswerError
+from hypergraph.graph import Graph, GraphNode
+from hypergraph.nodes import InterruptNode
+from hypergraph.results import PauseInfo
+
+
+def outward(node: GraphNode, key: str) -> str:
+    """Return the name that a response key inside a nested graph has outside of it."""
+    for outer, inner in node.inner_outputs.items():
+        if inner == key:
+            return outer
+    return f"{node.name}.{key}"
+
+
+def response_keys(graph: Graph) -> Mapping[str, tuple[str, InterruptNode]]:
+    """Return the response keys of a graph and those nested in it, with path and node of each."""
+    found: dict[str, tuple[str, InterruptNode]] | None = graph.memo.get("response_keys")
+    if found is None:
+        found = graph.memo["response_keys"] = {}
+        for node in graph.node_list:
+            if isinstance(node, InterruptNode):
+                found[node.response_param] = (node.name, node)
+            elif isinstance(node, GraphNode):
+                for key, (path, inner) in response_keys(node.graph).items():
+                    found[outward(node, key)] = (f"{node.name}/{path}", inner)
+    return found
+
+
+def nested_answers(graph: Graph, given: Iterable[str]) -> set[str]:
+    """Return the given names that are answers to interrupts of nested graphs."""
+    keys = response_keys(graph)
+    return {name for name in given if name in keys and "/" in keys[name][0]}
+
+
+def taken_inside(node: GraphNode, answers: dict[str, Any]) -> dict[str, Any]:
+    """Take out the answers that are meant for a nested graph; returns them by their names inside."""
+    if not answers:
+        return {}
+    inside = {outward(node, key): key for key in response_keys(node.graph)}
+    return {inside[name]: answers.pop(name) for name in list(answers) if name in inside}
+
+
+def check_answer(node: InterruptNode, path: str, answer: Any) -> None:
+    """Refuse an answer of the wrong type. Raises ``AnswerError``."""
+    kind = node.response_type
+    if kind is not None and not isinstance(answer, kind):
+        raise AnswerError(
+            f"The answer to {path!r} is of type {type(answer).__name__}, not {kind.__name__}.",
+            where=f"interrupt {path!r}, answer {node.response_param!r}",
+            fix=f"give a {kind.__name__}.",
+        )
+
+
+def check_answers(graph: Graph, given: Mapping[str, Any]) -> None:
+    """Refuse given answers of the wrong type. Raises ``AnswerError``."""
+    if graph.features.interrupts is None and not graph.nesting.has_runners:
+        return
+    keys = response_keys(graph)
+    for name, value in given.items():
+        if name in keys:
+            path, node = keys[name]
+            check_answer(node, path, value)
+
+
+def moved_out(node: GraphNode, pause: PauseInfo) -> PauseInfo:
+    """Return a pause inside a nested graph as the graph around it tells it."""
+    return PauseInfo(
+        reason=pause.reason,
+        node_name=f"{node.name}/{pause.node_name}",
+        response_param=pause.response_param,
+        response_key=outward(node, pause.response_key),
+        value=pause.value,
+    )

@@ -1,0 +1,238 @@
+"""The life of a workflow: one run after another that are kept under one id.
+
+Rule of this file: everything is checked before anything is changed. A run that did not end is resumed:
+equal inputs change nothing. After one that completed comes the next turn: every input counts as new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hypergraph.checkpointers import (
+    PendingAnswer,
+    StepKind,
+    StepRecord,
+    Stored,
+    Workflow,
+    WorkflowStatus,
+)
+from hypergraph.errors import AnswerError, CheckpointError, VersionMismatchError, did_you_mean
+from hypergraph.execution.answers import check_answers, nested_answers, response_keys
+from hypergraph.execution.context import Scope, Settings
+from hypergraph.execution.effects import Begin, End, Flow, Put, Save
+from hypergraph.execution.flow import run_flow
+from hypergraph.execution.outcome import Outcome
+from hypergraph.execution.plan import Plan
+from hypergraph.execution.restore import changed
+from hypergraph.execution.trail import Journal, Trail
+from hypergraph.graph import Graph, GraphNode
+from hypergraph.results import RunStatus
+
+_DIGEST = 16  # hex digits of a node's hash that are kept, to say what changed
+
+
+class Intake(NamedTuple):
+    """What the inputs of a call come to: those of the run as a whole, those that are new to the
+    workflow, and the answers among them."""
+
+    inputs: dict[str, Any]
+    new: dict[str, Any]
+    answers: dict[str, Any]
+
+
+def workflow_flow(
+    settings: Settings,
+    scope: Scope,
+    plan: Plan,
+    given: Mapping[str, Any],
+    workflow_id: str,
+    force_resume: bool,
+) -> Flow:
+    """Run a plan as a workflow: begin it, resume it, or take its next turn; returns the ``Outcome``.
+
+    Raises ``WorkflowBusyError``, ``VersionMismatchError``, ``AnswerError`` and ``InputError`` before
+    anything changes.
+    """
+    graph, trail = plan.graph, scope.trail
+    assert trail is not None
+    stored = yield Begin(workflow_id)
+    try:
+        taken = _intake(graph, stored, given, workflow_id, force_resume)
+        plan.schedule(tuple(taken.inputs))
+        header = _header(settings, scope, graph, workflow_id, stored.workflow)
+        journal = Journal(workflow_id, stored.steps, settings.wall)
+        yield Put(header)
+        if taken.new or not stored.steps:
+            yield Save(workflow_id, journal.add(_inputs_step(journal, stored.steps, taken.new)))
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from _let_go(workflow_id)
+        raise
+    trail = msgspec.structs.replace(trail, journal=journal, answers=taken.answers)
+    run = run_flow(settings, msgspec.structs.replace(scope, trail=trail), plan, taken.inputs)
+    try:
+        outcome = yield run
+        yield Put(_ended(settings, header, outcome))
+        yield End(workflow_id)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        failed = Outcome({}, status=RunStatus.FAILED, error=error)
+        yield from _let_go(workflow_id, _ended(settings, header, failed), error)
+        raise
+    return outcome
+
+
+def _let_go(
+    workflow_id: str, header: Workflow | None = None, error: BaseException | None = None
+) -> Flow:
+    """End a run that failed; what the store has to say against that goes into a note."""
+    for effect in (Put(header) if header is not None else None, End(workflow_id)):
+        try:
+            if effect is not None:
+                yield effect
+        except CheckpointError as failure:
+            if error is not None and failure is not error:
+                error.add_note(f"hypergraph: workflow {workflow_id!r}: {failure.what}")
+
+
+# --- what a call gives ------------------------------------------------------------------------
+
+
+def fresh_intake(graph: Graph, given: Mapping[str, Any]) -> Intake:
+    """Return the inputs of a run that is nobody's continuation. Raises ``AnswerError``."""
+    check_answers(graph, given)
+    nested = nested_answers(graph, given)
+    inputs = {name: value for name, value in given.items() if name not in nested}
+    return Intake(inputs, inputs, {name: given[name] for name in given if name in nested})
+
+
+def _intake(
+    graph: Graph, stored: Stored, given: Mapping[str, Any], workflow_id: str, force: bool
+) -> Intake:
+    workflow = stored.workflow
+    if workflow is None:
+        return fresh_intake(graph, given)
+    if workflow.graph_hash != graph.definition_hash and not force:
+        raise _mismatch(workflow, graph)
+    check_answers(graph, given)
+    recorded: dict[str, Any] = {}
+    for step in stored.steps:
+        if step.kind is StepKind.INPUTS:
+            recorded.update(step.values)
+    pending: set[str] = set()
+    if workflow.status is WorkflowStatus.PAUSED:
+        pending = {pause.response_key for pause in workflow.pauses}
+        for name in given:
+            if name in response_keys(graph) and name not in pending and name not in recorded:
+                raise _not_pending(name, pending, workflow_id)
+    answering = pending | nested_answers(graph, given)
+    answers = {name: value for name, value in given.items() if name in answering}
+    inputs = {name: value for name, value in given.items() if name not in answering}
+    if workflow.status is not WorkflowStatus.COMPLETED:
+        new = changed(recorded, inputs)
+    else:
+        new = inputs
+    return Intake({**recorded, **inputs}, new, answers)
+
+
+def _not_pending(name: str, pending: Iterable[str], workflow_id: str) -> AnswerError:
+    waiting = sorted(pending)
+    return AnswerError(
+        f"No interrupt waits for {name!r}.{did_you_mean(name, waiting)}",
+        where=f"workflow {workflow_id!r}, which is paused",
+        fix=f"answer what it waits for: {', '.join(map(repr, waiting)) or 'nothing'}.",
+    )
+
+
+def _inputs_step(
+    journal: Journal, steps: Iterable[StepRecord], new: Mapping[str, Any]
+) -> StepRecord:
+    """Return the step that records new inputs: they come after every generation so far."""
+    last = max((step.generation for step in steps if not step.scope), default=-1)
+    return journal.step(Trail(), last + 1, "", StepKind.INPUTS, dict(new))
+
+
+# --- the header -------------------------------------------------------------------------------
+
+def _header(
+    settings: Settings, scope: Scope, graph: Graph, workflow_id: str, old: Workflow | None
+) -> Workflow:
+    """Return the header of a workflow that begins to run, again or for the first time."""
+    now = settings.wall()
+    return Workflow(
+        id=workflow_id,
+        status=WorkflowStatus.RUNNING,
+        graph_name=graph.name,
+        graph_hash=graph.definition_hash,
+        definition=definition_of(graph),
+        run_id=scope.run_id,
+        session_id=settings.session_id,
+        created_at=old.created_at if old is not None else now,
+        updated_at=now,
+        forked_from=old.forked_from if old is not None else None,
+    )
+
+
+def _ended(settings: Settings, header: Workflow, outcome: Outcome) -> Workflow:
+    pauses = tuple(
+        PendingAnswer(pause.node_name, pause.response_param, pause.response_key)
+        for pause in outcome.pauses
+    )
+    error = outcome.error
+    return msgspec.structs.replace(
+        header,
+        status=WorkflowStatus(outcome.status.value),
+        pauses=pauses,
+        error=None if error is None else type(error).__name__,
+        updated_at=settings.wall(),
+    )
+
+
+def definition_of(graph: Graph) -> dict[str, str]:
+    """Return a digest of what each node does, by path; nested graphs are included."""
+    found: dict[str, str] = {}
+    todo = [("", graph)]
+    for prefix, inner in todo:
+        for node in inner.node_list:
+            if isinstance(node, GraphNode):
+                todo.append((f"{prefix}{node.name}/", node.graph))
+            found[prefix + node.name] = _digest(node)
+    return found
+
+
+def _digest(node: Any) -> str:
+    if not isinstance(node, GraphNode):
+        return str(node.definition_hash[:_DIGEST])
+    ports = (node.inner_inputs, node.inner_outputs, node.map_params, node.map_mode)
+    return hashlib.sha256(repr([*map(str, ports)]).encode()).hexdigest()[:_DIGEST]
+
+
+def _mismatch(workflow: Workflow, graph: Graph) -> VersionMismatchError:
+    old, new = workflow.definition, definition_of(graph)
+    added = tuple(path for path in new if path not in old)
+    removed = tuple(path for path in old if path not in new)
+    differ = tuple(path for path in new if path in old and new[path] != old[path])
+    parts = [
+        f"{words} {', '.join(map(repr, paths))}"
+        for words, paths in (("added", added), ("removed", removed), ("changed", differ))
+        if paths
+    ]
+    told = "; ".join(parts) or "the nodes are the same; their wiring or what is bound changed"
+    return VersionMismatchError(
+        f"The graph changed since workflow {workflow.id!r} was started: {told}.",
+        where=f"{graph.where}, hash {graph.definition_hash[:12]}; started with "
+        f"{workflow.graph_hash[:12]}",
+        fix="pass force_resume=True to go on with the new graph, start another workflow_id, or fork() "
+        "this one.",
+        stored=workflow.graph_hash,
+        current=graph.definition_hash,
+        added=added,
+        removed=removed,
+        changed=differ,
+    )

@@ -1,0 +1,138 @@
+"""What the runners that carry out flows have in common: how a run is prepared.
+
+Rule of this file: everything that is decided before the first effect is decided here, once; a runner
+adds how it carries out effects, and the lanes it knows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from hypergraph.cache import Cache
+from hypergraph.events.dispatch import check_processors, dispatcher
+from hypergraph.events.processor import EventProcessor
+from hypergraph.execution.context import Context, Scope, Settings
+from hypergraph.execution.explain import CacheExplanation, explain_plan
+from hypergraph.execution.plan import Plan, plan_of
+from hypergraph.graph import Graph
+from hypergraph.results import new_run_id
+from hypergraph.runners.base import BaseRunner, chosen_inputs
+from hypergraph.runners.clock import Clock, SystemClock
+from hypergraph.runners.options import DEFAULTS, Options
+
+_span_ids = count(1)
+
+
+class EngineRunner(BaseRunner):
+    """Base of the runners that carry out the flows of the engine.
+
+    ``cache``: where results of nodes are kept (none by default). ``event_processors`` are told of every
+    event. ``clock``: the time, and how to wait before a retry. A runner holds no state of a run: one may
+    serve many at once.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | None = None,
+        event_processors: Sequence[EventProcessor] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        if cache is not None and not isinstance(cache, Cache):
+            raise TypeError(f"a cache has get, put and flush; {type(cache).__name__} lacks one")
+        if clock is not None and not isinstance(clock, Clock):
+            raise TypeError(
+                f"a clock has monotonic, time and sleep; {type(clock).__name__} lacks one"
+            )
+        self.cache = cache
+        self.event_processors = check_processors(event_processors)
+        self.clock: Clock = clock if clock is not None else SystemClock()
+
+    def explain_cache(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+    ) -> list[CacheExplanation]:
+        """Say for each node of a run whether the cache would answer it, and why.
+
+        Nothing is called. What depends on a result that is not stored is a miss that waits for it.
+        Raises ``InputError`` and ``InfiniteLoopError`` as the run would.
+        """
+        plan = self.accepted(graph)
+        return explain_plan(
+            plan, chosen_inputs(inputs, values), self.cache, DEFAULTS.max_iterations
+        )
+
+    def accepted(self, graph: Graph) -> Plan:
+        """Return the plan of a graph that this runner supports. Raises ``IncompatibleRunnerError``."""
+        plan = plan_of(graph)
+        if plan.accepted_by is not self.capabilities:
+            self.capabilities.validate_graph(graph, runner=type(self).__name__)
+            plan.accepted_by = self.capabilities
+        return plan
+
+    def unheard(self, options: Options) -> bool:
+        """Say whether nobody listens to a run."""
+        return not (self.event_processors or options.event_processors)
+
+    def settings(
+        self,
+        options: Options,
+        parent: Settings | None = None,
+        listeners: Sequence[Any] = (),
+        **more: Any,
+    ) -> Settings:
+        """Return the settings of a run; ``listeners`` come after those that the user gave.
+
+        One nested in another runner's tells its listeners too, and is stopped with it.
+        """
+        own = processors = (*self.event_processors, *options.event_processors)
+        if parent is not None:
+            more = {"stop": parent.stop, "handlers": parent.handlers, "follows": parent.follows} | more
+            if parent.emit is not None:
+                own = tuple(p for p in own if not any(p is told for told in parent.processors))
+                processors = (*own, *parent.processors)
+                own = (*own, _Forward(parent.emit))
+        return Settings(
+            limit=options.max_iterations,
+            clock=self.clock.monotonic,
+            wall=self.clock.time,
+            random=random.random,
+            new_run_id=new_run_id,
+            new_span_id=_span_ids.__next__,
+            emit=dispatcher((*own, *listeners)),
+            processors=processors,
+            cache=self.cache,
+            session_id=options.session_id,
+            **more,
+        )
+
+
+class _Forward:
+    """Hands the events of a nested run to those who listen to the parent's."""
+
+    def __init__(self, emit: Any) -> None:
+        self.on_event = emit
+
+
+def top_scope(settings: Settings, size: int | None = None) -> Scope:
+    """Return the scope of a run that is nested in none."""
+    return Scope(settings.new_run_id(), settings.new_span_id(), map_size=size)
+
+
+def nested_scope(settings: Settings, context: Context) -> Scope:
+    """Return the scope of a run that is nested in another runner's."""
+    above = context.scope
+    return Scope(
+        settings.new_run_id(),
+        settings.new_span_id(),
+        above.parent_span_id,
+        above.parent_run_id,
+        above.map_index,
+        above.map_size,
+        above.trail,
+    )
