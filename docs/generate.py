@@ -28,6 +28,7 @@ from hypergraph.cli.demo import library
 from hypergraph.execution import effects
 from hypergraph.execution.explain import CacheExplanation
 from hypergraph.graph.inputs import InputSpec
+from hypergraph.runners import clock
 from hypergraph.runners.options import Options
 from hypergraph.runners.registry import KNOWN
 from hypergraph.runners.strategy import STRATEGIES
@@ -249,6 +250,8 @@ def api_build() -> str:
         text += entry(name, getattr(hypergraph, name))
         if name == "Graph":
             text += methods(hypergraph.Graph, "graph")
+    text += entry("RetryPolicy", hypergraph.RetryPolicy)
+    text += methods(hypergraph.RetryPolicy, "policy")
     return text + entry("InputSpec", InputSpec)
 
 
@@ -277,11 +280,9 @@ def api_run() -> str:
     for name in ("RunResult", "RunStatus", "PauseInfo", "PauseReason"):
         text += entry(name, getattr(hypergraph, name))
     text += entry("BaseRunner", hypergraph.BaseRunner) + methods(hypergraph.BaseRunner, "runner")
-    return (
-        text
-        + entry("RunnerCapabilities", RunnerCapabilities)
-        + methods(RunnerCapabilities, "capabilities")
-    )
+    text += entry("RunnerCapabilities", RunnerCapabilities)
+    text += methods(RunnerCapabilities, "capabilities")
+    return text + entry("Clock", clock.Clock) + methods(clock.Clock, "clock")
 
 
 def api_runners() -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks import functions
 from hypergraph import END, AsyncRunner, Graph, InterruptNode, StreamingChunkEvent, node, route
 from hypergraph.checkpointers import SqliteCheckpointer
 
 Call = Callable[[], Coroutine[Any, Any, Any]]
+Durability = Literal["sync", "async"]
 DOCUMENT = 1_000_000
 
 
@@ -104,7 +105,7 @@ def loop_graph(directory: Path, *, asks: bool = False) -> Graph:
     return Graph([node(step), gate, *ask], entrypoint="n")
 
 
-def saved(directory: Path, size: int, durability: str, document: str = "") -> Call:
+def saved(directory: Path, size: int, durability: Durability, document: str = "") -> Call:
     graph, numbers = loop_graph(directory), count()
     runner = AsyncRunner(checkpointer=checkpointer_of(directory, durability))
     inputs, rounds = {"n": 0, "stop": size, "document": document}, size + 1
@@ -116,8 +117,10 @@ def saved(directory: Path, size: int, durability: str, document: str = "") -> Ca
     return run
 
 
-def checkpointer_of(directory: Path, durability: str) -> SqliteCheckpointer:
-    return SqliteCheckpointer(directory / "workflows.db", durability=durability)
+def checkpointer_of(directory: Path, durability: Durability) -> SqliteCheckpointer:
+    return SqliteCheckpointer(
+        directory / "workflows.db", durability=durability, key_file=directory / "keys" / "key"
+    )
 
 
 def saved_sync(directory: Path, size: int) -> Call:

@@ -411,6 +411,7 @@ def test_a_paused_run_ends_its_spans(recorded: Recorded) -> None:
         begin("i", 5, 3, "other"),
         InterruptEvent("i", 4, 3, 11.0, "approval", "inner", SECRET, "ok", "review.ok"),
         end("i", 3, "inner", RunStatus.PAUSED),
+        NodeEndEvent("r", 2, 1, 11.5, "review", "g", {}, 1000.0),
         end("r", 1, "g", RunStatus.PAUSED),
     )
     status = {span.name: (span.attributes or {})["hypergraph.status"] for span in recorded.spans}

@@ -193,7 +193,12 @@ def test_a_runner_requires_the_core_and_the_core_requires_no_runner(dist: Path) 
 
 def test_every_optional_dependency_of_the_core_is_an_extra(dist: Path) -> None:
     page = metadata(dist, "hypergraph-core")
-    assert set(page.get_all("Provides-Extra", failobj=[])) == {"cache", "otel", "progress", "testing"}
+    assert set(page.get_all("Provides-Extra", failobj=[])) == {
+        "cache",
+        "otel",
+        "progress",
+        "testing",
+    }
     needed = {
         re.split(r"[<>=\[; ]", one)[0]
         for one in page.get_all("Requires-Dist", failobj=[])
@@ -216,6 +221,24 @@ def test_the_core_alone_says_how_to_install_a_runner(core_alone: Environment) ->
     )
     assert done.returncode == 0, done.stderr
     assert "pip install hypergraph-runner-sync" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("hypergraph.cache.disk", "cache"),
+        ("hypergraph.extras.otel", "otel"),
+        ("hypergraph.extras.rich_progress", "progress"),
+    ],
+)
+def test_the_core_alone_says_how_to_install_an_extra(
+    core_alone: Environment, module: str, extra: str
+) -> None:
+    done = core_alone.script(
+        f"try:\n    import {module}\nexcept ImportError as error:\n    print(error)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f'pip install "hypergraph-core[{extra}]"' in done.stdout
 
 
 def test_the_core_alone_lists_no_installed_runner(core_alone: Environment) -> None:

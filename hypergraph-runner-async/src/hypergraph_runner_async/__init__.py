@@ -1,1 +1,7 @@
-"""Reserved for hypergraph's ``AsyncRunner``; this release holds no runner yet."""
+"""``AsyncRunner``: runs a hypergraph on an event loop, asyncio's or trio's."""
+
+from hypergraph_runner_async.options import AsyncOptions
+from hypergraph_runner_async.runner import AsyncRunner
+from hypergraph_runner_async.stream import EventStream
+
+__all__ = ["AsyncOptions", "AsyncRunner", "EventStream"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Set as AbstractSet
 from typing import Any
 
 from hypergraph.errors import OutputCountError
-from hypergraph.execution.collect import collect
+from hypergraph.execution.collect import collect, collect_async
 from hypergraph.nodes import CallableNode
 
 Function = Callable[..., Any]
@@ -30,10 +30,15 @@ def positional(node: CallableNode) -> Function:
 
 
 def collected(node: CallableNode) -> Function:
-    """Return the node's function taking all its inputs by position, its generator run to the end."""
+    """Return the node's function taking all its inputs by position, its generator run to the end.
+
+    That of an async generator returns something to await.
+    """
     call, func = positional(node), node.func
     if not node.is_generator:
         return call
+    if node.is_async:
+        return lambda *values: collect_async(call(*values), func)
     return lambda *values: collect(call(*values), func)
 
 

@@ -36,6 +36,13 @@ def collect(returned: Any, func: Callable[..., Any]) -> Any:
     return join_chunks(list(returned), func) if is_stream(returned) else returned
 
 
+async def collect_async(returned: Any, func: Callable[..., Any]) -> Any:
+    """Run an async generator to its end and return its joined value; see `collect`."""
+    if hasattr(type(returned), "__anext__"):
+        return join_chunks([chunk async for chunk in returned], func)
+    return collect(await returned if hasattr(type(returned), "__await__") else returned, func)
+
+
 def is_stream(returned: Any) -> bool:
     """Say whether a generator node really returned a generator."""
     kind = type(returned)

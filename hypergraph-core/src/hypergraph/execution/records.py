@@ -34,7 +34,7 @@ class Record(NamedTuple):
 
     ``function`` takes the inputs by position and is ``None`` for what is no call; ``read`` gives the
     inputs by name; ``decode`` turns what is returned into the result, ``None`` where they are the same;
-    ``call`` does all three.
+    ``call`` does all three, but for a function that has to be awaited first: then it does not decode.
     """
 
     node: Any
@@ -57,7 +57,7 @@ def record(node: HyperNode, ports: tuple[Port, ...], index: Mapping[str, int]) -
         kind, decode = GATE, _decider(node, index)
     elif kind == SEVERAL_OUTPUTS:
         decode = partial(unpack, node)
-    call = _call(function, ports, decode)
+    call = _call(function, ports, None if node.is_async else decode)
     return Record(node, node.name, kind, function, read, decode, call)
 
 

@@ -7,7 +7,6 @@ types are recorded, and no value.
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from hypergraph.events import (
     TypedEventProcessor,
 )
 from hypergraph.execution.places import Place
+from hypergraph.runners.discovery import installed_version
 
 try:
     from opentelemetry import context as contexts, trace
@@ -56,8 +56,8 @@ class _Open:
     """A span that has not ended, or has and is still current somewhere.
 
     ``context`` is what spans inside begin with; ``before`` what was current when a node began; ``epoch``
-    nanoseconds to add to the time of an event; ``cut`` how it ended if no event tells; ``told`` the
-    error that a span inside has recorded, which is not recorded again on its way out.
+    nanoseconds to add to the time of an event; ``halted`` how a run inside ended before its graph did;
+    ``told`` the error that a span inside has recorded, which is not recorded again on its way out.
     """
 
     key: Key
@@ -69,7 +69,8 @@ class _Open:
     inside: dict[Key, _Open] = field(default_factory=dict)
     ended: bool = False
     chunks: int = 0
-    cut: str = "cancelled"
+    halted: str | None = None
+    asked: bool = False
     told: BaseException | None = None
 
     def innermost_first(self) -> Iterator[_Open]:
@@ -97,7 +98,7 @@ class OpenTelemetryProcessor(TypedEventProcessor):
         *,
         record_exceptions: bool = False,
     ) -> None:
-        version = importlib.metadata.version("hypergraph-core")
+        version = installed_version("hypergraph-core")
         self._tracer = trace.get_tracer("hypergraph", version, tracer_provider)
         self._record_exceptions = record_exceptions
         self._lock = threading.Lock()  # held while the tree changes, not while spans are exported
@@ -150,7 +151,7 @@ class OpenTelemetryProcessor(TypedEventProcessor):
         node = self._find(event)
         if node is not None:
             node.span.set_attribute("hypergraph.node.cached", event.cached)
-        self._end(event, "completed", None)
+            self._end(event, node.halted or "completed", None)
 
     def on_node_error(self, event: NodeErrorEvent) -> None:
         """End the span of a node as failed."""
@@ -193,7 +194,7 @@ class OpenTelemetryProcessor(TypedEventProcessor):
         """Note what the run waits for."""
         node = self._find(event)
         if node is not None:
-            node.cut = "paused"
+            node.asked = True
         details = {"hypergraph.interrupt.response_key": event.response_key}
         self._note(event, "hypergraph.interrupt", details)
 
@@ -245,7 +246,8 @@ class OpenTelemetryProcessor(TypedEventProcessor):
                 del ended.above.inside[ended.key]
         _leave_ended_spans()
         for one in leaving[:-1]:
-            self._close(one, event, one.cut, None)
+            cut = one.halted or ("paused" if one.asked else "cancelled")
+            self._close(one, event, cut, None)
         self._close(ended, event, status, error)
 
     def _close(self, ended: _Open, event: Event, status: str, error: BaseException | None) -> None:
@@ -253,7 +255,7 @@ class OpenTelemetryProcessor(TypedEventProcessor):
         cancelled = error is not None and not isinstance(error, Exception)
         if above is not None:
             above.told = above.told if error is None else error
-            above.cut = status if status in {"paused", "stopped"} else above.cut
+            above.halted = status if status in {"paused", "stopped"} else above.halted
         try:
             if not span.is_recording():
                 return

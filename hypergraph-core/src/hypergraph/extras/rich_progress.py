@@ -33,6 +33,7 @@ from hypergraph.results import RunStatus
 try:
     from rich.console import Console, RenderableType
     from rich.errors import LiveError
+    from rich.file_proxy import FileProxy
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.spinner import Spinner
@@ -203,6 +204,7 @@ class RichProgress(TypedEventProcessor):
             if not self._outermost:
                 live, self._live = self._live, None
                 if live is not None:
+                    _flush()
                     live.stop()
             elif self._live is None and self._animated():
                 live = Live(
@@ -263,6 +265,13 @@ def _summary(line: _Line, event: RunEndEvent) -> Text:
     text = Text(f"{line.name}: ")
     text.append(event.status.value, _COLOURS.get(event.status, "yellow"))
     return text.append(f", {_counted(line) or 'no nodes'}, {event.duration_ms / 1000:.1f} s")
+
+
+def _flush() -> None:
+    """Write what a node has printed without ending the line, which rich would forget."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, FileProxy):
+            stream.flush()
 
 
 def _is_terminal(stream: object) -> bool:

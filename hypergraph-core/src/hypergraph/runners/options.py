@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, TypeVar
 
 from hypergraph.errors import InputError, did_you_mean
 from hypergraph.events.dispatch import check_processors
@@ -47,19 +47,20 @@ class Options:
 
 
 DEFAULTS: Final = Options()
-_NAMES: Final = tuple(field.name for field in fields(Options))
+O = TypeVar("O", bound=Options)
 
 
-def read_options(options: RunOptions, graph: Graph) -> Options:
-    """Return the options given to ``run`` or ``map``.
+def read_options(options: Mapping[str, Any], graph: Graph, kind: type[O] = Options) -> O:  # type: ignore[assignment]
+    """Return the options given to ``run`` or ``map``, of a runner's own kind.
 
     Raises ``TypeError`` for one that does not exist and for what cannot listen, ``InputError`` for a
     limit that is not a positive integer and for a selected name that is no output.
     """
+    known = [field.name for field in fields(kind)]
     for name in options:
-        if name not in _NAMES:
-            raise TypeError(f"unknown option {name!r}.{did_you_mean(name, _NAMES)}")
-    read = Options(**options)
+        if name not in known:
+            raise TypeError(f"unknown option {name!r}.{did_you_mean(name, known)}")
+    read = kind(**options)
     limit = read.max_iterations
     if type(limit) is not int or limit < 1:
         raise InputError(
@@ -76,9 +77,9 @@ def read_options(options: RunOptions, graph: Graph) -> Options:
             "select is not a list of names.", where=graph.where, fix='write select=["answer"].'
         )
     names = (read.select,) if isinstance(read.select, str) else tuple(read.select)
-    known = graph.outputs if len(names) == 1 else frozenset(graph.outputs)
+    outputs = graph.outputs if len(names) == 1 else frozenset(graph.outputs)
     for name in names:
-        if name not in known:
+        if name not in outputs:
             raise InputError(
                 f"select names {name!r}, which is no output.{did_you_mean(str(name), graph.outputs)}",
                 where=graph.where,

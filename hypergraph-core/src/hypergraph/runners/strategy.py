@@ -7,7 +7,7 @@ which is imported when one is needed: most programs that block never need either
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from enum import Enum
 from typing import Any
 
@@ -15,6 +15,8 @@ from hypergraph._deferred import deferred
 from hypergraph.graph import Graph
 from hypergraph.results import RunResult
 from hypergraph.runners.base import BaseRunner
+
+InThread = Callable[[Callable[[], RunResult]], Awaitable[RunResult]]
 
 _run_in_own_loop = deferred("hypergraph.runners.loops:run_in_own_loop")
 _run_in_worker_thread = deferred("hypergraph.runners.loops:run_in_worker_thread")
@@ -58,13 +60,18 @@ def call_from_sync(
 
 
 async def call_from_async(
-    nested: BaseRunner, graph: Graph, values: Mapping[str, Any], context: Any
+    nested: BaseRunner,
+    graph: Graph,
+    values: Mapping[str, Any],
+    context: Any,
+    in_thread: InThread = _run_in_worker_thread,
 ) -> RunResult:
     """Run a nested graph for a parent that awaits, and return its result.
 
     A runner that blocks gets a worker thread with the context copied, so the event loop goes on.
     Exceptions arrive as the same objects. A thread cannot be stopped: when the parent is cancelled,
-    a nested run in one ends by itself, and its result is dropped.
+    a nested run in one ends by itself, and its result is dropped. ``in_thread`` is another way to call
+    something in a worker thread: for event loops that are not asyncio's, or to wait for its end.
     """
     if STRATEGIES[True, nested.capabilities.returns_coroutine] is Strategy.AWAIT:
         return await _pending(nested.execute(graph, values, context))
@@ -72,7 +79,7 @@ async def call_from_async(
     def nested_run() -> RunResult:
         return _finished(nested.execute(graph, values, context))
 
-    result: RunResult = await _run_in_worker_thread(nested_run)
+    result: RunResult = await in_thread(nested_run)
     return result
 
 

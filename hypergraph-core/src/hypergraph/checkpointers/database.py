@@ -1,0 +1,170 @@
+"""One SQLite file of the user's own, and one connection to it.
+
+Rule of this file: whoever uses the connection holds its lock, so it is never carried into a forked
+process in the middle of something; every failure of SQLite leaves here as a `CheckpointError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+from hypergraph.checkpointers.schema import LOCK_SECONDS, prepare
+from hypergraph.errors import CheckpointError
+
+SUFFIXES = ("", "-wal", "-shm", "-journal", "-holds")
+
+
+class Database:
+    """The file, opened when it is first used, and again after `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        _DATABASES.add(self)
+
+    @contextlib.contextmanager
+    def use(self, action: str) -> Iterator[sqlite3.Connection]:
+        """Lend the connection, in no transaction; what is left open is rolled back.
+
+        ``action``: what it is for, as in "could not be *read*". Raises `CheckpointError`.
+        """
+        with self._lock:
+            try:
+                connection = self._connection
+                if connection is None:
+                    action = "opened"
+                    connection = self._open()
+                yield connection
+            except sqlite3.Error as error:
+                failure = self.failure(error, action)
+                self.close()  # the file may be another one when it is used again
+                raise failure from error
+            except BaseException:
+                if self._connection is not None and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            _make_private(self.path)
+        except OSError as error:
+            raise self.failure(error, "opened") from error
+        connection = sqlite3.connect(
+            self.path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            prepare(connection, str(self.path))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def failure(self, error: Exception, action: str) -> CheckpointError:
+        """Return what is raised for an error of SQLite or of the operating system."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        problem, fix = _PROBLEMS.get(code, (None, "see the cause above"))
+        if problem is None:
+            reason = error.strerror if isinstance(error, OSError) else None
+            problem = f"it failed with {type(error).__name__}" + (f" ({reason})" if reason else "")
+        return CheckpointError(
+            f"The file of workflows could not be {action}: {problem}.",
+            where=str(self.path),
+            fix=fix,
+        )
+
+    # -- a process that is forked --------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Close the connection, which neither process could use otherwise, when it is idle."""
+        self._lock.acquire()
+        self.close()
+
+    def after_fork(self) -> None:
+        """Let it be opened again, in both processes."""
+        self._lock.release()
+
+
+_ALTERED = "restore a copy of the file, or name another one; it was left as it is"
+_PROBLEMS = {
+    sqlite3.SQLITE_FULL: (
+        "the disk is full",
+        "make room and run the workflow again; it goes on after the last stored step",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "the disk refused to read or to write",
+        "see to the disk (is it full?) and run the workflow again; "
+        "it goes on after the last stored step",
+    ),
+    sqlite3.SQLITE_READONLY: ("it may not be written", "make the file and its directory writable"),
+    sqlite3.SQLITE_PERM: ("it may not be written", "make the file and its directory writable"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "check the path and the rights to it"),
+    sqlite3.SQLITE_BUSY: (
+        f"another program has kept it locked for {LOCK_SECONDS:.0f} s",
+        "end that program's transaction, or the program",
+    ),
+    sqlite3.SQLITE_LOCKED: ("it is locked", "end what holds the lock"),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", _ALTERED),
+    sqlite3.SQLITE_NOTADB: ("it is no database, or a damaged one", _ALTERED),
+    sqlite3.SQLITE_CONSTRAINT: (
+        "there is a row where one was to be added, so another run has written to the workflow",
+        "leave the files beside the database alone while it is in use; run the workflow again",
+    ),
+}
+
+
+def _make_private(path: Path) -> None:
+    """Make the file with mode 0600, or tighten one of ours; its directory is made with mode 0700."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for suffix in SUFFIXES:
+        name = f"{path}{suffix}"
+        try:
+            status = os.lstat(name)
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise CheckpointError(
+                "The file of workflows is not a plain file of this user.",
+                where=name,
+                fix="name a file of your own, in a directory of your own",
+            )
+        if status.st_mode & 0o077:
+            os.chmod(name, 0o600)
+
+
+# --- forks --------------------------------------------------------------------------------------
+
+_DATABASES: weakref.WeakSet[Database] = weakref.WeakSet()
+_forking: list[Database] = []
+
+
+def _before_fork() -> None:
+    for database in sorted(_DATABASES, key=id):
+        database.before_fork()
+        _forking.append(database)
+
+
+def _after_fork() -> None:
+    while _forking:
+        _forking.pop().after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -1,0 +1,90 @@
+"""Calling a node: where, within which time, and when there is room for it.
+
+Rule of this file: only the call of a function takes a slot of ``max_concurrency``; while it lasts, what
+is called inside takes none of its own, so a limit of 1 never deadlocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from hypergraph.errors import NodeTimeoutError
+from hypergraph.execution.drive import Later
+from hypergraph.nodes import CallableNode
+from hypergraph.runners.limits import Limiter
+from hypergraph_runner_async.limits import AsyncSlot
+from hypergraph_runner_async.threads import in_worker_thread
+
+_BREATH = 0.01  # seconds after which sync nodes let the event loop attend to others
+
+
+class Calling:
+    """How the nodes of one run are called.
+
+    ``limiter``: what bounds the calls in flight. ``threads``: sync nodes run in worker threads.
+    ``breathe_at``: when a sync node is to be followed by `breathe`.
+    """
+
+    __slots__ = ("limiter", "threads", "breathe_at")
+
+    def __init__(self, limiter: Limiter | None, threads: bool) -> None:
+        self.limiter = limiter
+        self.threads = threads
+        self.breathe_at = perf_counter() + _BREATH
+
+    @property
+    def width(self) -> int | None:
+        """How many calls at most can be in flight."""
+        return None if self.limiter is None else self.limiter.total
+
+    def call(self, node: CallableNode, function: Callable[..., Any], inputs: Iterable[Any]) -> Any:
+        """Call a function of a node; returns its result, or ``Later``."""
+        if self.limiter is not None or self.threads or node.timeout is not None:
+            return Later(self.awaited(node, partial(function, *inputs)))
+        if node.is_async:
+            return Later(function(*inputs))
+        result = function(*inputs)
+        if perf_counter() > self.breathe_at:
+            return Later(self.breathe(result))
+        return result
+
+    async def awaited(self, node: CallableNode, call: Callable[[], Any]) -> Any:
+        """Call a node when there is room for it, and return its result."""
+        return await self.limited(partial(self._here_or_there, node, call))
+
+    async def limited(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Await a call when there is room for it."""
+        if self.limiter is None:
+            return await call()
+        async with AsyncSlot(self.limiter):
+            return await call()
+
+    async def breathe(self, result: Any = None) -> Any:
+        """Let the event loop attend to others, and return what was given."""
+        await anyio.lowlevel.checkpoint()
+        self.breathe_at = perf_counter() + _BREATH
+        return result
+
+    async def _here_or_there(self, node: CallableNode, call: Callable[[], Any]) -> Any:
+        if not node.is_async:
+            if self.threads:
+                return await in_worker_thread(call)
+            result = call()
+            return await self.breathe(result) if perf_counter() > self.breathe_at else result
+        if node.timeout is None:
+            return await call()
+        with anyio.move_on_after(node.timeout):
+            return await call()
+        raise NodeTimeoutError(
+            f"Node {node.name!r} took longer than its timeout of {node.timeout:g} s.",
+            where=f"node {node.name!r}",
+            fix="make it faster, raise @node(timeout=...), or give it a retry=.",
+            node=node.name,
+            timeout=node.timeout,
+        )

@@ -1,0 +1,225 @@
+"""Carrying out effects on an event loop.
+
+Rule of this file: how each effect is done, and nothing of why. What need not wait is done at once; for
+the rest the handler returns ``Later``, and the loop that drives the flow awaits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from inspect import isawaitable
+from typing import Any
+
+import anyio
+
+from hypergraph.checkpointers import Checkpointer
+from hypergraph.events.types import EVENTS, Event
+from hypergraph.execution.collect import chunk_event, is_stream, join_chunks
+from hypergraph.execution.context import Settings
+from hypergraph.execution.drive import Escaped, Later, drive
+from hypergraph.execution.effects import (
+    All,
+    Answer,
+    Ask,
+    Begin,
+    CacheFlush,
+    CacheGet,
+    CachePut,
+    Call,
+    End,
+    Flow,
+    Nest,
+    Put,
+    Save,
+    Sleep,
+    Stream,
+    Wait,
+)
+from hypergraph.runners.strategy import call_from_async
+from hypergraph_runner_async.calling import Calling
+from hypergraph_runner_async.concurrency import gather
+from hypergraph_runner_async.stream import Channel
+from hypergraph_runner_async.threads import in_worker_thread, run_in_worker_thread
+from hypergraph_runner_async.waking import wait_for_future
+from hypergraph_runner_async.threads import in_worker_thread, run_in_worker_thread
+from hypergraph_runner_async.waking import wait_for_future
+
+
+class Driver:
+    """Carries out the flows of one run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calling: Calling,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        checkpointer: Checkpointer | None = None,
+        stream: Channel | None = None,
+        group: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._calling = calling
+        self._sleep = sleep
+        self._stream = stream
+        self._group = group
+        self._store: Any = checkpointer  # there whenever an effect speaks of it
+        emit, cache = settings.emit, settings.cache
+        self._tell: Any = None if emit is None else (emit.only or emit)
+        self._handlers: dict[type, Callable[[Any], Any]] = {
+            Call: self._call,
+            Stream: lambda effect: Later(calling.limited(partial(self._streamed, effect))),
+            Sleep: lambda effect: Later(sleep(effect.seconds)),
+            Nest: lambda effect: Later(self._nest(effect)),
+            All: lambda effect: Later(self._all(effect)),
+            Ask: lambda effect: Later(calling.limited(partial(self._ask, effect))),
+            Wait: lambda effect: Later(self._wait(effect)),
+            Begin: lambda effect: Later(self._begin(effect)),
+            Put: lambda effect: self._stored(self._store.put(effect.workflow)),
+            Save: lambda effect: self._stored(self._store.save(effect.workflow_id, effect.step)),
+            End: lambda effect: self._stored(self._store.end(effect.workflow_id)),
+        }
+        if emit is not None:
+            tell = self._tell if stream is None else self._tell_followed
+            self._handlers.update(dict.fromkeys(EVENTS, tell))
+        if cache is not None:
+            get, put = cache.get, cache.put
+            self._handlers[CacheGet] = lambda effect: get(effect.key)
+            self._handlers[CachePut] = lambda effect: put(effect.key, effect.value)
+            self._handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
+            self._handlers[CacheFlush] = lambda effect: cache.flush()
+
+    async def carry_out(self, flow: Flow) -> Any:
+        """Carry out a flow to its end and return its result. Exceptions leave as they are."""
+        result = await drive(flow, self._handlers, self._settings.emit)
+        if type(result) is Escaped:
+            raise result.error
+        return result
+
+    # -- events ------------------------------------------------------------------------------
+
+    def _tell_followed(self, event: Event) -> Any:
+        """Tell an event, and wait while whoever follows the run is behind."""
+        self._tell(event)
+        stream = self._stream
+        assert stream is not None
+        return Later(stream.room()) if stream.is_full else None
+
+    def _tell_start(self, event: Event) -> None:
+        emit = self._settings.emit
+        assert emit is not None
+        try:
+            self._tell(event)
+        except Exception as error:
+            emit.report(event, error)
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    def _call(self, effect: Call) -> Any:
+        if effect.start is not None:
+            self._tell_start(effect.start)
+        return self._calling.call(effect.node, effect.function, effect.inputs.values())
+
+    async def _streamed(self, effect: Stream) -> Any:
+        settings, stream, node = self._settings, self._stream, effect.node
+        emit, stop = settings.emit, settings.stop
+        assert emit is not None
+        event = chunk_event(effect, settings)
+        returned = effect.function(*effect.inputs.values())
+        if isawaitable(returned):
+            returned = await returned
+        if not is_stream(returned):
+            return returned
+        chunks: list[Any] = []
+        keep = chunks.append
+        if hasattr(type(returned), "__anext__"):
+            async for chunk in returned:
+                emit(event(chunk, len(chunks)))
+                keep(chunk)
+                if stream is not None:
+                    if stream.is_full:
+                        await stream.room()
+                    if stop is not None and stop.requested:
+                        await returned.aclose()
+                        break
+        else:
+            for chunk in returned:
+                emit(event(chunk, len(chunks)))
+                keep(chunk)
+                if stream is not None:
+                    if stream.is_full:
+                        await stream.room()
+                    if stop is not None and stop.requested:
+                        returned.close()
+                        break
+        return join_chunks(chunks, node.func)
+
+    async def _nest(self, effect: Nest) -> Any:
+        node = effect.node
+        return await call_from_async(
+            node.runner, node.graph, effect.inputs, effect.context, in_thread=run_in_worker_thread
+        )
+
+    async def _all(self, effect: All) -> list[Any]:
+        """Run those that await something together, then the others one by one."""
+        calling, awaits = self._calling, effect.awaits
+        if calling.threads or awaits is True:
+            return await self._together(effect.flows)
+        if awaits is False:
+            return [await self.carry_out(flow) for flow in effect.flows]
+        flows = list(effect.flows)
+        results: list[Any] = [None] * len(flows)
+        first = [position for position, together in enumerate(awaits) if together]
+        if first:
+            found = await self._together([flows[position] for position in first])
+            for position, result in zip(first, found):
+                results[position] = result
+        for position, together in enumerate(awaits):
+            if not together:
+                results[position] = await self.carry_out(flows[position])
+        return results
+
+    async def _together(self, flows: Any) -> list[Any]:
+        calls = (partial(self.carry_out, flow) for flow in flows)
+        return await gather(calls, limit=self._calling.width, group=self._group)
+
+    # -- interrupts --------------------------------------------------------------------------
+
+    async def _ask(self, effect: Ask) -> Any:
+        answer = effect.handler(effect.value)
+        return await answer if isawaitable(answer) else answer
+
+    async def _wait(self, effect: Wait) -> dict[str, Any]:
+        assert self._stream is not None
+        return await self._stream.answers_to(effect.asked)
+
+    # -- workflows ---------------------------------------------------------------------------
+
+    async def _begin(self, effect: Begin) -> Any:
+        """Take hold of a workflow; a run that is cancelled meanwhile lets go of it again."""
+        store, workflow_id = self._store, effect.workflow_id
+        state = {"wanted": True, "held": False}
+
+        def begin() -> Any:
+            stored = store.begin(workflow_id)
+            state["held"] = True
+            if not state["wanted"]:
+                store.end(workflow_id)
+            return stored
+
+        try:
+            return await in_worker_thread(begin)
+        except BaseException:
+            state["wanted"] = False
+            if state["held"]:
+                store.end(workflow_id)
+            raise
+
+    def _stored(self, safe: Any) -> Any:
+        return None if safe is None else Later(_shielded(safe))
+
+
+async def _shielded(future: Any) -> None:
+    with anyio.CancelScope(shield=True):
+        await wait_for_future(future)

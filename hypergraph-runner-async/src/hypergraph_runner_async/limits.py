@@ -1,0 +1,45 @@
+"""Waiting for a slot without blocking the event loop.
+
+Rule of this file: a free slot costs no trip to the loop, and a slot granted to a task that was cancelled
+in the same moment is given back.
+"""
+
+from __future__ import annotations
+
+from contextvars import Token
+
+from hypergraph.runners.limits import Limiter, current_limiter
+from hypergraph_runner_async.waking import new_wakeup
+
+
+async def acquire(limiter: Limiter) -> None:
+    """Take a slot; wait until there is one. The caller releases it."""
+    if limiter.acquire_nowait():
+        return
+    wakeup = new_wakeup()
+    waiter = limiter.add_waiter(wakeup.wake)
+    try:
+        await wakeup.wait()
+    except BaseException:
+        waiter.cancel()
+        raise
+
+
+class AsyncSlot:
+    """``async with AsyncSlot(limiter):`` around one leaf call: takes a slot and hides the limiter."""
+
+    __slots__ = ("_limiter", "_token")
+
+    _token: Token[Limiter | None]
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    async def __aenter__(self) -> None:
+        if not self._limiter.acquire_nowait():
+            await acquire(self._limiter)
+        self._token = current_limiter.set(None)
+
+    async def __aexit__(self, *raised: object) -> None:
+        current_limiter.reset(self._token)
+        self._limiter.release()

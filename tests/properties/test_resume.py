@@ -1,0 +1,369 @@
+"""A run that was cut off goes on where it was: the same result, and no finished node runs again.
+
+However a run ends early, what a later call executes is what an uninterrupted run executes and the
+history does not hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections import Counter
+
+import anyio
+import anyio.lowlevel
+import pytest
+from hypothesis import assume, given, strategies as st
+
+from hypergraph import Graph, InterruptNode, node
+from hypergraph.checkpointers import MemoryCheckpointer, StepKind, WorkflowStatus
+from hypergraph.errors import InfiniteLoopError
+from hypergraph.graph import GraphNode
+from hypergraph.testing import (
+    Crash,
+    CrashingCheckpointer,
+    Executions,
+    as_async,
+    recorded,
+    reference,
+)
+from hypergraph.testing.shape import closure
+from hypergraph.testing.strategies import (
+    Shapes,
+    acyclic_cases,
+    asking_cases,
+    cases,
+    describe_value,
+    looping_cases,
+    value_of,
+)
+from hypergraph_runner_async import AsyncRunner
+from tests.properties.support import examples
+
+WORKING = cases(Shapes(failures=False)) | looping_cases()
+SEEDS = st.integers(0, 999)
+LIMITS = st.sampled_from([None, 1, 2])
+LONGEST = 40  # steps, of the runs that are cut off after each of them
+
+
+def answer(path, value):
+    return zlib.crc32(repr((path, value)).encode()) % 100
+
+
+class Job:
+    """A case as a workflow: its graph, counted and async, and what an uninterrupted run comes to."""
+
+    def __init__(self, case, seed, limit=None):
+        case.record.clear()
+        self.inputs = case.inputs
+        self.options = {**case.options, "max_concurrency": limit, "workflow_id": "w"}
+        self.before = None
+        self.executions = Executions(before=lambda path: self.before and self.before(path))
+        asynchronous = as_async(case.graph, seed, pause=anyio.lowlevel.checkpoint)
+        self.graph = self.executions.watch(asynchronous)
+        self.error = None
+        try:
+            found = reference.run(case.graph, case.inputs, answer=answer, **case.options)
+            self.expected = describe_value(found.outputs)
+        except InfiniteLoopError as error:
+            self.error = type(error)
+        except Exception:
+            assume(False)  # inputs that do not fit
+        self.store = MemoryCheckpointer()
+        self.see_it_end(self.store, self.inputs)
+        self.calls = self.executions.counts
+        self.steps = len(self.store.get_steps("w"))
+        assume(self.steps <= LONGEST)
+
+    async def run(self, checkpointer, inputs):
+        """Run until it ends, answering whatever is asked."""
+        runner = AsyncRunner(checkpointer=checkpointer)
+        result = await runner.run(self.graph, inputs, **self.options)
+        while result.paused:
+            answers = {p.response_key: answer(p.node_name, p.value) for p in result.pauses}
+            assert answers
+            result = await runner.run(self.graph, answers, **self.options)
+        return result
+
+    def see_it_end(self, store, inputs):
+        """Run to the end and see that it is the one of an uninterrupted run."""
+        try:
+            result = anyio.run(self.run, store, inputs)
+        except InfiniteLoopError:
+            assert self.error is InfiniteLoopError
+            assert store.get_workflow("w").status is WorkflowStatus.FAILED
+        else:
+            assert self.error is None
+            assert describe_value(result.values) == self.expected
+            assert store.get_workflow("w").status is WorkflowStatus.COMPLETED
+        assert not store.get_workflow("w").held
+        steps = store.get_steps("w")
+        assert [step.index for step in steps] == list(range(len(steps)))
+
+    def resume(self, store, inputs):
+        """Run what is left to its end, and see that nothing else was executed."""
+        done, before = recorded(store.get_steps("w")), self.executions.counts
+        self.see_it_end(store, inputs)
+        if self.error is None:  # else it depends on the order of things what is still executed
+            assert self.executions.counts - before == self.calls - done
+            assert recorded(store.get_steps("w")) == self.calls
+
+
+def bare(error):
+    """Return the one exception inside of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        (error,) = error.exceptions
+    return error
+
+
+# -- ways to end early ---------------------------------------------------------------------------
+
+
+def crash_after(job, store, k):
+    """End as if the process had died once step k was safe."""
+    try:
+        anyio.run(job.run, CrashingCheckpointer(store, k), job.inputs)
+    except BaseException as error:
+        assert type(bare(error)) is Crash  # noqa: PT017
+
+
+class Broken(Exception):  # noqa: N818  whatever a node raises
+    pass
+
+
+def at_call(job, k, act):
+    """Let something happen when the k-th function is called from now on."""
+    calls = iter(range(k + 1))
+
+    def before(path):
+        if next(calls, None) == k:
+            act()
+
+    job.before = before
+
+
+def fail_at(job, store, k):
+    """Fail in the k-th call."""
+
+    def act():
+        raise Broken
+
+    at_call(job, k, act)
+    with contextlib.suppress(Broken, InfiniteLoopError):
+        anyio.run(job.run, store, job.inputs)
+    job.before = None
+
+
+def cancel_at(job, store, k):
+    """Cancel the caller during the k-th call."""
+
+    async def main():
+        with anyio.CancelScope() as scope:
+            at_call(job, k, scope.cancel)
+            await job.run(store, job.inputs)
+
+    with contextlib.suppress(InfiniteLoopError):
+        anyio.run(main)
+    job.before = None
+
+
+def stop_at(job, store, k):
+    """Ask the run to stop during the k-th call."""
+
+    async def main():
+        runner = AsyncRunner(checkpointer=store)
+        async with runner.iter(job.graph, job.inputs, **job.options) as stream:
+            at_call(job, k, stream.stop)
+            async for _ in stream:
+                pass
+
+    with contextlib.suppress(InfiniteLoopError):
+        anyio.run(main)
+    job.before = None
+
+
+# -- going on -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["any", "asking"])
+@examples(50)
+@given(st.data(), SEEDS, LIMITS, st.booleans())
+def test_a_crash_after_any_step_changes_no_result(kind, data, seed, limit, again):
+    job = Job(data.draw(WORKING if kind == "any" else asking_cases()), seed, limit)
+    for k in range(job.steps):
+        store = MemoryCheckpointer()
+        crash_after(job, store, k)
+        assert len(store.get_steps("w")) == k + 1
+        job.resume(store, job.inputs if again else {})
+
+
+@examples(40)
+@given(WORKING | asking_cases(), SEEDS, st.lists(st.integers(0, 6), min_size=2, max_size=5))
+def test_crash_after_crash_changes_no_result(case, seed, distances):
+    job = Job(case, seed)
+    store = MemoryCheckpointer()
+    crash_after(job, store, 0)
+    for distance in distances:
+        crash_after(job, store, len(store.get_steps("w")) + distance)
+    job.resume(store, job.inputs)
+
+
+@pytest.mark.parametrize("end_early", [fail_at, cancel_at, stop_at])
+@examples(50)
+@given(st.data(), SEEDS, LIMITS, st.booleans())
+def test_a_run_that_ends_early_goes_on_where_it_was(end_early, data, seed, limit, again):
+    job = Job(data.draw(WORKING), seed, limit)
+    calls = job.calls.total()
+    assume(calls)
+    store = MemoryCheckpointer()
+    end_early(job, store, data.draw(st.integers(0, calls - 1)))
+    job.resume(store, job.inputs if again else {})
+
+
+@examples(40)
+@given(WORKING, SEEDS)
+def test_a_fork_of_any_superstep_ends_as_the_whole(case, seed):
+    job = Job(case, seed)
+    assume(job.error is None)
+    for superstep in range(job.store.get_workflow("w").supersteps):
+        fork = job.store.fork("w", superstep=superstep)
+        kept = recorded(job.store.get_steps(fork))
+        before = job.executions.counts
+        runner = AsyncRunner(checkpointer=job.store)
+        options = {**job.options, "workflow_id": fork}
+        result = anyio.run(lambda: runner.run(job.graph, **options))  # noqa: B023
+        assert describe_value(result.values) == job.expected
+        assert job.executions.counts - before == job.calls - kept
+    assert recorded(job.store.get_steps("w")) == job.calls, "what was forked is as it was"
+
+
+# -- other inputs --------------------------------------------------------------------------------
+
+
+def reached_from(graph, name):
+    """Return the nodes of a DAG that depend on an input."""
+    edges = closure({(producer, consumer) for producer, consumer, _ in graph.data_edges})
+    heads = {n.name for n in graph.nodes.values() if name in n.inputs}
+    return heads | {v for u, v in edges if u in heads}
+
+
+def flat(graph, counts):
+    """Return the counts of those nodes that are functions of the graph itself."""
+    functions = [n.name for n in graph.nodes.values() if not isinstance(n, GraphNode)]
+    return {name: counts[name] for name in functions if counts[name]}
+
+
+@examples(80)
+@given(acyclic_cases(), SEEDS, st.data())
+def test_at_a_resume_only_what_depends_on_a_changed_input_runs_again(case, seed, data):
+    job = Job(case, seed)
+    produced = {name for _, _, name in case.graph.data_edges}
+    names = sorted(set(case.inputs) - produced - {"unheard"})
+    assume(names and job.steps > 1)
+    name = data.draw(st.sampled_from(names))
+    store = MemoryCheckpointer()
+    crash_after(job, store, data.draw(st.integers(0, job.steps - 2)))
+    changed = {**case.inputs, name: data.draw(value_of(name))}
+    try:
+        outputs = reference.run(case.graph, changed, **case.options).outputs
+    except Exception:
+        assume(False)  # lists that no longer fit each other
+    before = job.executions.counts
+    done = recorded(store.get_steps("w"))
+    same = describe_value(changed) == describe_value(case.inputs)
+    again = set() if same else reached_from(case.graph, name)
+    result = anyio.run(job.run, store, {name: changed[name]})
+    assert describe_value(result.values) == describe_value(outputs)
+    ran = job.executions.counts - before
+    expected = {n: 1 for n in job.calls if n in again or not done[n]}
+    assert flat(job.graph, ran) == flat(job.graph, Counter(expected))
+
+
+@examples(80)
+@given(acyclic_cases(), SEEDS, st.data())
+def test_after_a_finished_run_all_that_is_given_counts_as_new(case, seed, data):
+    job = Job(case, seed)
+    produced = {name for _, _, name in case.graph.data_edges}
+    names = sorted(set(case.inputs) - produced - {"unheard"})
+    assume(names)
+    name = data.draw(st.sampled_from(names))
+    before = job.executions.counts
+    anyio.run(job.run, job.store, {name: case.inputs[name]})
+    ran = job.executions.counts - before
+    again = {n: 1 for n in job.calls if n in reached_from(case.graph, name)}
+    assert flat(job.graph, ran) == flat(job.graph, Counter(again))
+    before = job.executions.counts
+    anyio.run(job.run, job.store, {})
+    assert job.executions.counts == before, "nothing is new, nothing runs"
+
+
+@node(output_name="response")
+async def respond(messages: list[str], user_input: str) -> str:
+    return f"{len(messages)}: {user_input}"
+
+
+@node(output_name="messages")
+def remember(messages: list[str], user_input: str, response: str) -> list[str]:
+    return [*messages, user_input, response]
+
+
+CHAT = Graph([respond, remember], name="chat")
+
+
+def test_a_chat_takes_one_turn_per_call_even_for_the_same_message():
+    runner = AsyncRunner(checkpointer=MemoryCheckpointer())
+
+    async def main():
+        said = {"messages": [], "user_input": "hello"}
+        turns = [await runner.run(CHAT, said, workflow_id="talk")]
+        for message in ("hello", "hello", "bye"):
+            given = {"user_input": message}
+            turns.append(await runner.run(CHAT, given, workflow_id="talk"))
+        return turns
+
+    turns = anyio.run(main)
+    assert [turn["response"] for turn in turns] == ["0: hello", "2: hello", "4: hello", "6: bye"]
+    assert len(turns[-1]["messages"]) == 8
+
+
+def test_a_crash_in_a_later_turn_is_resumed_like_one_in_the_first():
+    executions = Executions()
+    graph = executions.watch(CHAT)
+    store = MemoryCheckpointer()
+
+    async def turn(checkpointer, given):
+        return await AsyncRunner(checkpointer=checkpointer).run(graph, given, workflow_id="talk")
+
+    anyio.run(turn, store, {"messages": [], "user_input": "one"})
+    first = len(store.get_steps("talk"))
+    with pytest.raises(BaseException) as caught:  # noqa: PT011
+        anyio.run(turn, CrashingCheckpointer(store, first + 1), {"user_input": "two"})
+    assert type(bare(caught.value)) is Crash
+    result = anyio.run(turn, store, {"user_input": "two"})
+    assert result["messages"] == ["one", "0: one", "two", "2: two"]
+    assert executions.counts == {"respond": 2, "remember": 2}
+
+
+def test_an_answer_that_was_stored_is_not_asked_for_again():
+    ask = InterruptNode("approve", "response", "approved")
+
+    @node(output_name="sent")
+    async def send(response: str, approved: bool) -> str:
+        return f"{response} {approved}"
+
+    executions = Executions()
+    graph = executions.watch(Graph([respond, ask, send], name="mail"))
+    store = MemoryCheckpointer()
+
+    async def call(checkpointer, given):
+        return await AsyncRunner(checkpointer=checkpointer).run(graph, given, workflow_id="m")
+
+    paused = anyio.run(call, store, {"messages": [], "user_input": "hi"})
+    assert paused.paused
+    answered = len(store.get_steps("m"))
+    with pytest.raises(BaseException) as caught:  # noqa: PT011
+        anyio.run(call, CrashingCheckpointer(store, answered), {"approved": True})
+    assert type(bare(caught.value)) is Crash
+    assert store.get_steps("m")[-1].kind is StepKind.ANSWER
+    assert anyio.run(call, store, {})["sent"] == "0: hi True"
+    assert executions.counts == {"respond": 1, "send": 1}
