@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import functions
+from benchmarks.contenders import hypergraph_async
 from hypergraph import END, DiskCache, Graph, MemoryCache, SyncRunner, node, route
 
 Call = Callable[[], Any]
@@ -170,5 +171,6 @@ PREPARE = {
     "bytes-in": bytes_in,
     "array-in": array_in,
     "build": build,
+    **hypergraph_async.PREPARE,
 }
-KEEP = {"map": mapped}
+KEEP = {"map": mapped, **hypergraph_async.KEEP}

@@ -64,10 +64,12 @@ class Watched:
         return self.console.file.getvalue()
 
     def assert_clean(self) -> None:
+        """Nothing is left open, and no value has left."""
         assert self.spanning._open == {}
         assert (self.drawing._lines, self.drawing._live) == ({}, None)
         text = self.written()
         assert text.count("\x1b[?25l") == text.count("\x1b[?25h")
+        assert "secret" not in text + "".join(span.to_json() for span in self.spans)
 
 
 @pytest.fixture
@@ -78,22 +80,19 @@ def watched() -> Watched:
 def clients(watched: Watched, names: str) -> list[Any]:
     """Async nodes that each make a span of their own when all of them have begun."""
     begun: list[str] = []
-    everybody = anyio.Event
 
-    def client(name: str, ready: dict[str, Any]) -> Any:
+    def client(name: str) -> Any:
         async def call(x: int) -> int:
             begun.append(name)
-            if len(begun) == len(names):
-                ready["event"].set()
-            await ready["event"].wait()
+            while len(begun) < len(names):
+                await anyio.sleep(0)
             with watched.tracer.start_as_current_span(f"client {name}"):
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(0)
             return x
 
         return node(call, name=name, output_name=f"out_{name}")
 
-    ready = {"event": everybody()}
-    return [client(name, ready) for name in names]
+    return [client(name) for name in names]
 
 
 def test_nodes_at_once_each_have_their_own_span(go: Go, watched: Watched) -> None:
@@ -267,6 +266,31 @@ def test_leaving_a_stream_early_leaves_nothing(go: Go, watched: Watched) -> None
     watched.assert_clean()
 
 
+def test_a_stopped_run(go: Go, watched: Watched) -> None:
+    @node(output_name="text")
+    async def talk(x: int) -> AsyncIterator[str]:
+        while True:
+            yield "secret"
+
+    @node(output_name="loud")
+    def shout(text: str) -> str:
+        return text.upper()
+
+    async def work() -> None:
+        inner = Graph([talk, shout], name="inner").as_node("step")
+        async with watched.runner.iter(Graph([inner], name="g"), {"x": 1}) as stream:
+            async for event in stream:
+                if type(event).__name__ == "StreamingChunkEvent":
+                    stream.stop()
+
+    go(work)
+    assert watched.statuses()["graph inner"] == "stopped"
+    assert watched.statuses()["node step"] == "stopped"
+    assert watched.statuses()["graph g"] == "stopped"
+    assert "g: stopped" in watched.written()
+    watched.assert_clean()
+
+
 def test_chunks_are_counted(go: Go, watched: Watched) -> None:
     @node(output_name="text")
     async def talk(x: int) -> AsyncIterator[str]:
@@ -298,7 +322,7 @@ def test_a_paused_run(go: Go, watched: Watched) -> None:
     assert set(watched.statuses().values()) == {"paused"}
     (event,) = [event for span in watched.spans for event in span.events]
     assert event.name == "hypergraph.interrupt"
-    assert dict(event.attributes or {}) == {"hypergraph.interrupt.response_key": "review/answer"}
+    assert dict(event.attributes or {}) == {"hypergraph.interrupt.response_key": "answer"}
     assert "g: paused" in watched.written()
     watched.assert_clean()
 

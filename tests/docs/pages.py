@@ -8,7 +8,8 @@ What a fenced block of a page means to the tests is said by its first line:
 - ``text output``, right after a python block: what that block printed or, after ``raises=``, the
   message with its notes. ``...`` stands for any text.
 
-In a python block a statement may end in ``# -> something``: its value, or what it prints, is that.
+In a python block a statement may end in ``# -> something``: its value, or what it prints, is that. It
+may ``await``, as in ``python -m asyncio``; the statements of one page share an event loop.
 """
 
 from __future__ import annotations

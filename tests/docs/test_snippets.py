@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import re
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +40,43 @@ def namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
     runners.refresh()
 
 
+@pytest.fixture
+def event_loop() -> Iterator[asyncio.Runner]:
+    """What awaits for a page: one event loop for all of it."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
 def same(actual: str, expected: str) -> bool:
     """Compare two texts, where ``...`` in the expected one stands for anything."""
     pattern = ".*?".join(re.escape(part) for part in expected.strip().split("..."))
     return re.fullmatch(pattern, actual.strip(), re.DOTALL) is not None
 
 
-def run_statement(node: ast.stmt, file: str, namespace: dict[str, Any]) -> str | None:
+Await = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def run_statement(
+    node: ast.stmt, file: str, namespace: dict[str, Any], awaiting: Await
+) -> str | None:
     """Run one statement; returns the representation of its value if it is an expression."""
-    if isinstance(node, ast.Expr):
-        value = eval(compile(ast.Expression(node.value), file, "eval"), namespace)
-        return repr(value)
-    exec(compile(ast.Module([node], []), file, "exec"), namespace)
-    return None
+    is_expression = isinstance(node, ast.Expr)
+    tree = ast.Expression(node.value) if is_expression else ast.Module([node], [])
+    mode = "eval" if is_expression else "exec"
+    code = compile(tree, file, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    value = eval(code, namespace)
+    if code.co_flags & inspect.CO_COROUTINE:
+        value = awaiting(value)
+    return repr(value) if is_expression else None
 
 
-def run_block(block: Block, file: str, namespace: dict[str, Any]) -> str:
+def run_block(
+    block: Block, file: str, namespace: dict[str, Any], awaiting: Await = asyncio.run
+) -> str:
     """Run a block, hold each ``# ->`` against what its statement gave, and return what was printed.
 
-    Line numbers are those of the page: tracebacks and the source of functions are read there.
+    ``awaiting`` runs a statement that awaits something to its end. Line numbers are those of the page:
+    tracebacks and the source of functions are read there.
     """
     lines = block.code.splitlines()
     arrows = {
@@ -67,7 +87,7 @@ def run_block(block: Block, file: str, namespace: dict[str, Any]) -> str:
         last = (node.end_lineno or node.lineno) - block.line + 1
         expected = arrows.pop(last, None)
         with contextlib.redirect_stdout(io.StringIO()) as stream:
-            shown = run_statement(node, file, namespace)
+            shown = run_statement(node, file, namespace, awaiting)
         output = stream.getvalue()
         printed += output
         if expected is not None:
@@ -79,24 +99,26 @@ def run_block(block: Block, file: str, namespace: dict[str, Any]) -> str:
     return printed
 
 
-def failing_block(block: Block, file: str, namespace: dict[str, Any]) -> str:
+def failing_block(block: Block, file: str, namespace: dict[str, Any], awaiting: Await) -> str:
     """Run a block that must fail; returns what Python would print of its exception."""
     try:
-        run_block(block, file, namespace)
+        run_block(block, file, namespace, awaiting)
     except Exception as error:
         return "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
     return "nothing"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_the_python_blocks_of_a_page_run(page: Path, namespace: dict[str, Any]) -> None:
+def test_the_python_blocks_of_a_page_run(
+    page: Path, namespace: dict[str, Any], event_loop: asyncio.Runner
+) -> None:
     said: tuple[int, str] | None = None  # where the last python block ended, and what it said
     for block in blocks(page):
         if block.language == "python" and "notest" not in block.words:
             if block.raises is None:
-                said = block.end, run_block(block, str(page), namespace)
+                said = block.end, run_block(block, str(page), namespace, event_loop.run)
             else:
-                message = failing_block(block, str(page), namespace)
+                message = failing_block(block, str(page), namespace, event_loop.run)
                 raised = message.partition(":")[0]
                 assert raised == block.raises, f"{page}:{block.line} raised {message}"
                 said = block.end, message
@@ -138,6 +160,9 @@ def test_hardly_anything_is_left_out() -> None:
         ("x = 1\nx  # -> 1", True),
         ("x = [\n  1,  # -> 1\n  2]", False),
         ("object()  # -> <object object at ...>", True),
+        ("import asyncio\nawait asyncio.sleep(0, 5)  # -> 5", True),
+        ("import asyncio\nawait asyncio.sleep(0, 5)  # -> 6", False),
+        ("async def f():\n  yield 1\nasync for x in f():\n  print(x)  # -> 1", True),
     ],
 )
 def test_an_arrow_is_held_against_what_its_statement_gives(code: str, passes: bool) -> None:

@@ -29,6 +29,7 @@ PACKAGES = {
 }
 ENTRY_POINTS = {
     "hypergraph-core": "[console_scripts]\nhypergraph = hypergraph.cli:main\n",
+    "hypergraph-runner-async": "[hypergraph.runners]\nasync = hypergraph_runner_async:AsyncRunner\n",
     "hypergraph-runner-sync": "[hypergraph.runners]\nsync = hypergraph_runner_sync:SyncRunner\n",
 }
 
@@ -123,6 +124,13 @@ def core_and_sync(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Envir
     return environment
 
 
+@pytest.fixture(scope="session")
+def core_and_async(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    environment = empty_environment(tmp_path_factory.mktemp("async"))
+    environment.install(wheel(dist, "hypergraph-core"), wheel(dist, "hypergraph-runner-async"))
+    return environment
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_wheel_holds_its_package_the_typing_marker_and_the_license_only(
     dist: Path, name: str
@@ -188,7 +196,9 @@ def test_a_runner_requires_the_core_and_the_core_requires_no_runner(dist: Path) 
     }
     core = required.pop("hypergraph-core")
     assert [one for one in core if one.startswith("hypergraph")] == []
-    assert {tuple(one) for one in required.values()} == {("hypergraph-core<0.2,>=0.1",)}
+    anyio, *others = required.pop("hypergraph-runner-async")
+    assert anyio.startswith("anyio>=")
+    assert {tuple(one) for one in (others, *required.values())} == {("hypergraph-core<0.2,>=0.1",)}
 
 
 def test_every_optional_dependency_of_the_core_is_an_extra(dist: Path) -> None:
@@ -271,6 +281,32 @@ def test_core_and_sync_run_a_graph(core_and_sync: Environment) -> None:
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
 
 
+def test_core_and_async_run_a_graph_and_keep_it(core_and_async: Environment) -> None:
+    done = core_and_async.script(
+        "import asyncio\n"
+        "from hypergraph import AsyncRunner, Graph, node\n"
+        "from hypergraph.checkpointers import SqliteCheckpointer\n"
+        "@node(output_name='doubled')\n"
+        "async def double(x: int) -> int:\n"
+        "    return 2 * x\n"
+        "@node(output_name='answer')\n"
+        "def add(doubled: int) -> int:\n"
+        "    return doubled + 2\n"
+        "async def main():\n"
+        "    with SqliteCheckpointer('runs.db', key_file='runs.key') as store:\n"
+        "        runner = AsyncRunner(checkpointer=store)\n"
+        "        result = await runner.run(Graph([double, add]), {'x': 20}, workflow_id='w')\n"
+        "        print(result['answer'], store.get_workflow('w').status.value)\n"
+        "asyncio.run(main())\n"
+    )
+    assert (done.returncode, done.stdout) == (0, "42 completed\n"), done.stderr
+
+
+def test_core_and_async_list_the_runner(core_and_async: Environment) -> None:
+    listed = core_and_async.succeed("hypergraph", "runners", "list")
+    assert re.search(r"^async +ok ", listed, re.MULTILINE)
+
+
 def test_core_and_sync_list_the_runner(core_and_sync: Environment) -> None:
     assert "sync" in core_and_sync.succeed("hypergraph", "runners", "list").split()
 
@@ -287,10 +323,10 @@ def test_a_distribution_that_reserves_its_name_installs_beside_the_core(
     dist: Path, core_alone: Environment, tmp_path: Path
 ) -> None:
     environment = empty_environment(tmp_path / "env")
-    reserved = ["hypergraph-runner-async", "hypergraph-runner-daft", "hypergraph-runner-dbos"]
+    reserved = ["hypergraph-runner-daft", "hypergraph-runner-dbos"]
     environment.install(wheel(dist, "hypergraph-core"), *(wheel(dist, name) for name in reserved))
     done = environment.script(
-        "import hypergraph_runner_async, hypergraph_runner_daft, hypergraph_runner_dbos\n"
+        "import hypergraph_runner_daft, hypergraph_runner_dbos\n"
         "from importlib.metadata import entry_points\n"
         "print(list(entry_points(group='hypergraph.runners')))\n"
     )

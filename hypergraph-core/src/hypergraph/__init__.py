@@ -82,9 +82,9 @@ if TYPE_CHECKING:
     from hypergraph.nodes.policy import RetryPolicy
     from hypergraph.results import PauseInfo, PauseReason, RunResult, RunStatus
     from hypergraph.runners import BaseRunner
+    from hypergraph_runner_async import AsyncRunner as AsyncRunner
     from hypergraph_runner_sync import SyncRunner as SyncRunner
 
-    AsyncRunner: type[BaseRunner]
     DaftRunner: type[BaseRunner]
     DBOSAsyncRunner: type[BaseRunner]
     __version__: str

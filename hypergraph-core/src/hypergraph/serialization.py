@@ -4,8 +4,8 @@ Rule of this file: a pickle can run code, so `pickle.loads` is reached only with
 was made with our key *for this very place* (the context). The key lives in a file of the user's
 own, never beside the data that it signs.
 
-Layout of signed bytes: 32 bytes HMAC-SHA256 of all that follows, 4 bytes length of the context
-(big-endian), the context, the pickle (protocol 5).
+Layout of signed bytes: 32 bytes HMAC-SHA256 of what follows with the context before it (4 bytes length,
+big-endian, then the context itself); the pickle (protocol 5). The context is not stored.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class PickleSerializer:
 
     def dumps(self, value: Any, context: bytes) -> bytes:
         """Return signed bytes. Raises whatever `pickle.dumps` raises for the value."""
-        body = b"".join((len(context).to_bytes(4, "big"), context, pickle.dumps(value, 5)))
-        return b"".join((self._sign(body), body))
+        body = pickle.dumps(value, 5)
+        return self._sign(context, body) + body
 
     def loads(self, data: bytes | memoryview, context: bytes) -> Any:
         """Return the value.
@@ -71,20 +71,21 @@ class PickleSerializer:
         if type(data) is not bytes or len(data) > _SMALL:  # parts of small bytes are cheaper copied
             data = memoryview(data)
         body = data[_MAC_SIZE:]
-        head = len(context).to_bytes(4, "big") + context
-        start = len(head)
-        if not hmac.compare_digest(data[:_MAC_SIZE], self._sign(body)) or body[:start] != head:
+        if not hmac.compare_digest(data[:_MAC_SIZE], self._sign(context, body)):
             raise InvalidSignatureError(
                 "Stored bytes were not signed with this key for this place; they were not read.",
                 fix="delete the store, or use the key file that it was written with",
             )
-        return pickle.loads(body[start:])  # noqa: S301 - its signature holds
+        return pickle.loads(body)  # noqa: S301 - its signature holds
 
-    def _sign(self, body: bytes | memoryview) -> bytes:
+    def _sign(self, context: bytes, body: bytes | memoryview) -> bytes:
         """Return the HMAC-SHA256: of a few bytes by its definition, which spares half of the time."""
+        head = len(context).to_bytes(4, "big") + context
         if len(body) > _SMALL:
-            return hmac.digest(self._key, body, "sha256")
-        return sha256(self._outer + sha256(self._inner + body).digest()).digest()
+            mac = hmac.new(self._key, head, "sha256")
+            mac.update(body)
+            return mac.digest()
+        return sha256(self._outer + sha256(self._inner + head + body).digest()).digest()
 
 
 class JsonSerializer:

@@ -77,14 +77,19 @@ class Calling:
                 return await in_worker_thread(call)
             result = call()
             return await self.breathe(result) if perf_counter() > self.breathe_at else result
-        if node.timeout is None:
-            return await call()
-        with anyio.move_on_after(node.timeout):
-            return await call()
-        raise NodeTimeoutError(
-            f"Node {node.name!r} took longer than its timeout of {node.timeout:g} s.",
-            where=f"node {node.name!r}",
-            fix="make it faster, raise @node(timeout=...), or give it a retry=.",
-            node=node.name,
-            timeout=node.timeout,
-        )
+        return await in_time(node, call)
+
+
+async def in_time(node: CallableNode, call: Callable[[], Awaitable[Any]]) -> Any:
+    """Await a call within the timeout of its node, if that has one. Raises ``NodeTimeoutError``."""
+    if node.timeout is None:
+        return await call()
+    with anyio.move_on_after(node.timeout):
+        return await call()
+    raise NodeTimeoutError(
+        f"Node {node.name!r} took longer than its timeout of {node.timeout:g} s.",
+        where=f"node {node.name!r}",
+        fix="make it faster, raise @node(timeout=...), or give it a retry=.",
+        node=node.name,
+        timeout=node.timeout,
+    )

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import copy_context
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -23,6 +23,8 @@ from hypergraph_runner_async.waking import on_asyncio
 T = TypeVar("T")
 Call = Callable[[], Awaitable[T]]
 
+_CALLS_PER_TASK: Final = 100  # then the event loop gets a turn, should none of them have awaited it
+
 
 async def gather(
     calls: Iterable[Call[T]], *, limit: int | None = None, group: bool = False
@@ -30,7 +32,8 @@ async def gather(
     """Run the calls at once, each in its own task and context, and return their results in order.
 
     With ``limit`` at most that many are under way; the next one is taken from ``calls`` when there is
-    room for it. A single call is awaited in this task.
+    room for it, and may run in the task of one that has ended and left its context as it was. A single
+    call is awaited in this task.
 
     When a call fails, no further one is started, the others are cancelled and awaited, and the first
     failure in order is raised, the same object; with ``group``, several come as an ``ExceptionGroup``.
@@ -69,7 +72,7 @@ class _Gathering(ABC, Generic[T]):
 
     @abstractmethod
     def stop(self) -> None:
-        """A call has failed: see to it that the others are cancelled."""
+        """All have ended or one has failed: let `run` go on, in the next turn of the event loop."""
 
     def start(self) -> None:
         """Start calls as long as there is room."""
@@ -79,19 +82,27 @@ class _Gathering(ABC, Generic[T]):
             self.starting = False
 
     def _start(self) -> None:
-        results = self.results
-        while self.running < self.limit and self.calls is not None:
-            try:
-                call = next(self.calls)
-            except StopIteration:
-                self.calls = None
+        while self.running < self.limit:
+            taken = self.take()
+            if taken is None:
                 return
-            except BaseException as error:
-                self.failed(len(results), error)
-                return
-            results.append(None)
             self.running += 1
-            self.spawn(len(results) - 1, call)
+            self.spawn(*taken)
+
+    def take(self) -> tuple[int, Call[T]] | None:
+        """Return the next call and its number, if there is to be one. Runs in our own context."""
+        if self.calls is None:
+            return None
+        try:
+            call = next(self.calls)
+        except StopIteration:
+            self.calls = None
+            return None
+        except BaseException as error:
+            self.failed(len(self.results), error)
+            return None
+        self.results.append(None)
+        return len(self.results) - 1, call
 
     def failed(self, index: int, error: BaseException) -> None:
         self.calls = None
@@ -135,17 +146,34 @@ class _Asyncio(_Gathering[T]):
             self.tasks[index] = task
 
     async def one(self, index: int, call: Call[T]) -> None:
-        try:
-            self.results[index] = await call()
-        except BaseException as error:
-            if not (self.cancelling and isinstance(error, asyncio.CancelledError)):
-                self.failed(index, error)
+        first, left = index, _CALLS_PER_TASK
+        while True:
+            try:
+                self.results[index] = await call()
+            except BaseException as error:
+                if not (self.cancelling and isinstance(error, asyncio.CancelledError)):
+                    self.failed(index, error)
+            left -= 1
+            if self.calls is None or self.starting or not left or self.is_used():
+                break
+            taken = self.context.run(self.take)
+            if taken is None:
+                break
+            index, call = taken
         self.running -= 1
-        self.tasks.pop(index, None)
+        self.tasks.pop(first, None)
         if self.calls is not None:
             self.start()
         if not (self.running or self.starting):
             self.stop()
+
+    def is_used(self) -> bool:
+        """Say whether a call has left something in this task that a next one would find."""
+        task = asyncio.current_task()
+        try:
+            return copy_context() != self.context or task is None or task.cancelling() > 0
+        except Exception:  # of a value that refuses to be compared
+            return True
 
     def stop(self) -> None:
         if not (self.waiter.done() or self.loop.is_closed()):
@@ -195,6 +223,10 @@ class _TaskGroup(_Gathering[T]):
 
     tasks: TaskGroup
 
+    def __init__(self, calls: Iterator[Call[T]], limit: int, group: bool) -> None:
+        super().__init__(calls, limit, group)
+        self.waiter = anyio.Event()
+
     def spawn(self, index: int, call: Call[T]) -> None:
         self.tasks.start_soon(self.one, index, call)
 
@@ -209,18 +241,21 @@ class _TaskGroup(_Gathering[T]):
         self.running -= 1
         if self.calls is not None:
             self.start()
+        if not self.running:
+            self.stop()
 
     def stop(self) -> None:
-        self.tasks.cancel_scope.cancel()
+        self.waiter.set()
 
     async def run(self) -> list[T]:
         interrupted: BaseException | None = None
         try:
             async with anyio.create_task_group() as self.tasks:
                 self.start()
-        except (
-            BaseExceptionGroup
-        ) as errors:  # trio's way to interrupt this task: Ctrl-C among others
+                if self.running:
+                    await self.waiter.wait()
+                self.tasks.cancel_scope.cancel()  # what is left after a failure
+        except BaseExceptionGroup as errors:  # a task group wraps what is thrown here, as by Ctrl-C
             interrupted = _first(errors)
         except BaseException as error:
             interrupted = error

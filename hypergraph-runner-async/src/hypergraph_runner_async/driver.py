@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 
 from hypergraph.checkpointers import Checkpointer
-from hypergraph.events.types import EVENTS, Event
-from hypergraph.execution.collect import chunk_event, is_stream, join_chunks
+from hypergraph.events.types import EVENTS, Event, NodeErrorEvent, RunEndEvent
+from hypergraph.execution.collect import chunk_event, is_stream, join_chunks, stream_chunks
 from hypergraph.execution.context import Settings
 from hypergraph.execution.drive import Escaped, Later, drive
 from hypergraph.execution.effects import (
@@ -37,11 +37,9 @@ from hypergraph.execution.effects import (
     Wait,
 )
 from hypergraph.runners.strategy import call_from_async
-from hypergraph_runner_async.calling import Calling
+from hypergraph_runner_async.calling import Calling, in_time
 from hypergraph_runner_async.concurrency import gather
-from hypergraph_runner_async.stream import Channel
-from hypergraph_runner_async.threads import in_worker_thread, run_in_worker_thread
-from hypergraph_runner_async.waking import wait_for_future
+from hypergraph_runner_async.stream import AHEAD, Channel, followed_here
 from hypergraph_runner_async.threads import in_worker_thread, run_in_worker_thread
 from hypergraph_runner_async.waking import wait_for_future
 
@@ -59,6 +57,8 @@ class Driver:
         stream: Channel | None = None,
         group: bool = False,
     ) -> None:
+        if stream is None and settings.follows:
+            stream = followed_here()  # nested, with a runner of its own
         self._settings = settings
         self._calling = calling
         self._sleep = sleep
@@ -69,7 +69,7 @@ class Driver:
         self._tell: Any = None if emit is None else (emit.only or emit)
         self._handlers: dict[type, Callable[[Any], Any]] = {
             Call: self._call,
-            Stream: lambda effect: Later(calling.limited(partial(self._streamed, effect))),
+            Stream: lambda effect: Later(calling.limited(partial(self._streamed_in_time, effect))),
             Sleep: lambda effect: Later(sleep(effect.seconds)),
             Nest: lambda effect: Later(self._nest(effect)),
             All: lambda effect: Later(self._all(effect)),
@@ -81,8 +81,9 @@ class Driver:
             End: lambda effect: self._stored(self._store.end(effect.workflow_id)),
         }
         if emit is not None:
-            tell = self._tell if stream is None else self._tell_followed
-            self._handlers.update(dict.fromkeys(EVENTS, tell))
+            tell: Any = self._tell if stream is None else self._tell_followed
+            for kind in EVENTS:
+                self._handlers[kind] = tell
         if cache is not None:
             get, put = cache.get, cache.put
             self._handlers[CacheGet] = lambda effect: get(effect.key)
@@ -100,11 +101,16 @@ class Driver:
     # -- events ------------------------------------------------------------------------------
 
     def _tell_followed(self, event: Event) -> Any:
-        """Tell an event, and wait while whoever follows the run is behind."""
+        """Tell an event, and wait while whoever follows the run is behind.
+
+        Not after an end: what was cancelled ends even if nobody looks.
+        """
         self._tell(event)
         stream = self._stream
         assert stream is not None
-        return Later(stream.room()) if stream.is_full else None
+        if not stream.is_full or type(event) in (NodeErrorEvent, RunEndEvent):
+            return None
+        return Later(stream.room())
 
     def _tell_start(self, event: Event) -> None:
         emit = self._settings.emit
@@ -121,10 +127,19 @@ class Driver:
             self._tell_start(effect.start)
         return self._calling.call(effect.node, effect.function, effect.inputs.values())
 
+    async def _streamed_in_time(self, effect: Stream) -> Any:
+        if self._calling.threads and not effect.node.is_async:
+            return await in_worker_thread(partial(stream_chunks, effect, self._settings))
+        return await in_time(effect.node, partial(self._streamed, effect))
+
     async def _streamed(self, effect: Stream) -> Any:
-        settings, stream, node = self._settings, self._stream, effect.node
-        emit, stop = settings.emit, settings.stop
-        assert emit is not None
+        """Read a generator chunk by chunk, at the pace of whoever follows the run."""
+        settings = self._settings
+        stream, stop = self._stream, settings.stop
+        emit: Any = settings.emit
+        if stream is not None and emit.only is not None:
+            emit = emit.only  # the stream itself, which never raises
+        ahead = () if stream is None else stream.events
         event = chunk_event(effect, settings)
         returned = effect.function(*effect.inputs.values())
         if isawaitable(returned):
@@ -133,27 +148,26 @@ class Driver:
             return returned
         chunks: list[Any] = []
         keep = chunks.append
-        if hasattr(type(returned), "__anext__"):
-            async for chunk in returned:
-                emit(event(chunk, len(chunks)))
-                keep(chunk)
-                if stream is not None:
-                    if stream.is_full:
-                        await stream.room()
+        try:
+            if hasattr(type(returned), "__anext__"):
+                async for chunk in returned:
+                    emit(event(chunk, len(chunks)))
+                    keep(chunk)
+                    if len(ahead) >= AHEAD:
+                        await stream.room()  # type: ignore[union-attr]
                     if stop is not None and stop.requested:
-                        await returned.aclose()
                         break
-        else:
-            for chunk in returned:
-                emit(event(chunk, len(chunks)))
-                keep(chunk)
-                if stream is not None:
-                    if stream.is_full:
-                        await stream.room()
+            else:
+                for chunk in returned:
+                    emit(event(chunk, len(chunks)))
+                    keep(chunk)
+                    if len(ahead) >= AHEAD:
+                        await stream.room()  # type: ignore[union-attr]
                     if stop is not None and stop.requested:
-                        returned.close()
                         break
-        return join_chunks(chunks, node.func)
+        finally:
+            await _close(returned)
+        return join_chunks(chunks, effect.node.func)
 
     async def _nest(self, effect: Nest) -> Any:
         node = effect.node
@@ -191,8 +205,8 @@ class Driver:
         return await answer if isawaitable(answer) else answer
 
     async def _wait(self, effect: Wait) -> dict[str, Any]:
-        assert self._stream is not None
-        return await self._stream.answers_to(effect.asked)
+        stream = self._stream
+        return {} if stream is None else await stream.answers_to(effect.asked)
 
     # -- workflows ---------------------------------------------------------------------------
 
@@ -218,6 +232,15 @@ class Driver:
 
     def _stored(self, safe: Any) -> Any:
         return None if safe is None else Later(_shielded(safe))
+
+
+async def _close(generator: Any) -> None:
+    """Let a generator that was left early clean up."""
+    if hasattr(generator, "aclose"):
+        with anyio.CancelScope(shield=True):
+            await generator.aclose()
+    elif hasattr(generator, "close"):
+        generator.close()
 
 
 async def _shielded(future: Any) -> None:

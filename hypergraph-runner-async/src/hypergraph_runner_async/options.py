@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from hypergraph.errors import InputError, did_you_mean
@@ -14,10 +14,15 @@ from hypergraph.runners.options import Options, RunOptions, read_options
 OnError = Literal["raise", "return", "group"]
 
 
-class AsyncRunOptions(RunOptions, total=False):
-    """The options of ``run``, ``map`` and ``iter``, for type checkers; see `AsyncOptions`."""
+class AsyncMapOptions(RunOptions, total=False):
+    """The options of ``map``, for type checkers; see `AsyncOptions`."""
 
     max_concurrency: int | None
+
+
+class AsyncRunOptions(AsyncMapOptions, total=False):
+    """The options of ``run`` and ``iter``, for type checkers; see `AsyncOptions`."""
+
     workflow_id: str | None
     force_resume: bool
     interrupt_handlers: Mapping[str, Callable[[Any], Any]] | None
@@ -39,7 +44,7 @@ class AsyncOptions(Options):
     max_concurrency: int | None = None
     workflow_id: str | None = None
     force_resume: bool = False
-    interrupt_handlers: Mapping[str, Callable[[Any], Any]] | None = field(default=None)
+    interrupt_handlers: Mapping[str, Callable[[Any], Any]] | None = None
     on_error: OnError = "raise"
 
 

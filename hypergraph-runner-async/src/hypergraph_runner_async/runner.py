@@ -6,7 +6,7 @@ Both give the same outputs.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, NamedTuple, Unpack, overload
 
@@ -39,6 +39,7 @@ from hypergraph_runner_async.driver import Driver
 from hypergraph_runner_async.lane import Lane, lane_fits
 from hypergraph_runner_async.options import (
     ASYNC_DEFAULTS,
+    AsyncMapOptions,
     AsyncOptions,
     AsyncRunOptions,
     read_async_options,
@@ -152,7 +153,7 @@ class AsyncRunner(EngineRunner):
         map_over: str | Sequence[str],
         map_mode: MapMode = "zip",
         on_error: Literal["raise", "group"] = "raise",
-        **options: Unpack[AsyncRunOptions],
+        **options: Unpack[AsyncMapOptions],
     ) -> list[Outputs]: ...
     @overload
     async def map(
@@ -164,7 +165,7 @@ class AsyncRunner(EngineRunner):
         map_over: str | Sequence[str],
         map_mode: MapMode = "zip",
         on_error: Literal["return"],
-        **options: Unpack[AsyncRunOptions],
+        **options: Unpack[AsyncMapOptions],
     ) -> list[Outputs | Exception]: ...
     async def map(
         self,
@@ -188,7 +189,9 @@ class AsyncRunner(EngineRunner):
         refuse_mapped_interrupts(graph, graph.where)
         check_map_mode(map_mode, graph.where)
         if options.get("workflow_id") is not None:
-            raise TypeError("map() takes no workflow_id: run() each item under a workflow_id of its own")
+            raise TypeError(
+                "map() takes no workflow_id: run() each item under a workflow_id of its own"
+            )
         run = plan, given, chosen = self._checked(graph, inputs, values, options)
         names = map_names(map_over, given, graph.where)
         size, rows = map_rows(names, given, map_mode, graph.where)
@@ -211,9 +214,7 @@ class AsyncRunner(EngineRunner):
             return results
         return [chosen.narrow(item) if isinstance(item, dict) else item for item in results]
 
-    async def execute(
-        self, graph: Graph, values: Mapping[str, Any], context: Context
-    ) -> RunResult:
+    async def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
         """Run a nested graph for another runner, as a part of its run."""
         plan, parent = self.accepted(graph), context.settings
         chosen = AsyncOptions(session_id=parent.session_id, max_iterations=parent.limit)
@@ -251,15 +252,15 @@ class AsyncRunner(EngineRunner):
 
     async def _carried_out(self, run: _Run, channel: Channel | None = None) -> RunResult:
         """Carry out the flows of a run, followed through a channel or not."""
-        plan, given, chosen = run
+        chosen = run.options
         limiter, token = _limited(chosen.max_concurrency)
         try:
-            follow = {} if channel is None else {"stop": channel.stop, "follows": True}
             settings = self.settings(
                 chosen,
                 listeners=() if channel is None else (channel,),
                 handlers=chosen.interrupt_handlers or {},
-                **follow,
+                stop=None if channel is None else channel.stop,
+                follows=channel is not None,
             )
             scope = top_scope(settings)
             workflow_id = chosen.workflow_id
@@ -268,14 +269,12 @@ class AsyncRunner(EngineRunner):
             flow = self._flow(settings, scope, run, workflow_id)
             calling = Calling(limiter, self.sync_nodes == "thread")
             driver = self._driver(settings, calling, chosen, channel)
-            flow = whole_run(settings, scope, plan.graph.name, flow)
+            flow = whole_run(settings, scope, run.plan.graph.name, flow)
             return _result(await driver.carry_out(flow), chosen, workflow_id)
         finally:
             current_limiter.reset(token)
 
-    def _flow(
-        self, settings: Settings, scope: Scope, run: _Run, workflow_id: str | None
-    ) -> Flow:
+    def _flow(self, settings: Settings, scope: Scope, run: _Run, workflow_id: str | None) -> Flow:
         plan, given, chosen = run
         keeps_error = chosen.on_error == "return"
         if workflow_id is not None:
@@ -326,4 +325,6 @@ def _limited(max_concurrency: int | None) -> Any:
 
 def _result(outcome: Outcome, options: Options, workflow_id: str | None) -> RunResult:
     result = outcome.result(workflow_id)
-    return result if options.select is None else replace(result, values=options.narrow(result.values))
+    return (
+        result if options.select is None else replace(result, values=options.narrow(result.values))
+    )

@@ -10,9 +10,11 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final, Self
 
+import anyio
 from anyio import from_thread
 
 from hypergraph.errors import AnswerError, did_you_mean
@@ -38,7 +40,8 @@ class EventStream:
     """
 
     def __init__(self, graph: Graph, start: Callable[[Channel], Awaitable[RunResult]]) -> None:
-        self._channel = Channel()
+        self._channel = channel = Channel()
+        self._events = channel.events
         self._graph = graph
         self._start = start
         self._run: Background | None = None
@@ -49,12 +52,11 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        events = self._channel.events
-        if not events:
-            if self._run is None:
+        if not self._events:
+            if self._run is None and not self._channel.left:
                 self._begin()
             await self._channel.more()
-        event = events.popleft()
+        event = self._events.popleft()
         if self._channel.waiting:
             self._channel.let_go_on()
         return event
@@ -71,14 +73,17 @@ class EventStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Cancel the run if it has not ended, and wait until nothing of it is left."""
+        """Cancel the run if it has not ended, and wait until nothing of it is left; no event follows."""
+        self._channel.leave()
         if self._run is not None:
             self._run.cancel()
-            await self._run.wait()
+            with anyio.CancelScope(shield=True):  # who is cancelled leaves nothing behind either
+                await self._run.wait()
 
     def __del__(self) -> None:
         run = getattr(self, "_run", None)
         if run is not None:
+            self._channel.leave()
             run.cancel()
 
     def _begin(self) -> None:
@@ -89,7 +94,7 @@ class EventStream:
     @property
     def result(self) -> RunResult:
         """The result of the run, once it has ended. Raises what the run raised, and ``RuntimeError``
-        while it is running."""
+        while it is running and when it was cancelled by leaving the stream."""
         return self._channel.outcome()
 
     def stop(self) -> None:
@@ -109,11 +114,12 @@ class Channel:
     def __init__(self) -> None:
         self.events: deque[Event] = deque()
         self.stop = Stop()
-        self.waiting: Wakeup | None = None  # the run, for room or for answers
+        self.waiting: list[Wakeup] = []  # tasks of the run, for room or for answers
+        self.left = False  # nobody follows any more: events are dropped, and nobody waits
         self._asking: Wakeup | None = None  # who follows, for events
         self._open: set[str] = set()  # response keys that may be answered now
         self._answers: dict[str, Any] = {}
-        self._settling = False  # the run waits until everything was seen
+        self._settling = 0  # how many tasks of the run wait until everything was seen
         self._ended = False
         self._result: RunResult | None = None
         self._error: BaseException | None = None
@@ -124,6 +130,7 @@ class Channel:
     async def run(self, start: Callable[[Channel], Awaitable[RunResult]]) -> None:
         """Run to the end, and keep the result or what was raised."""
         self._thread = threading.get_ident()
+        _followed.set(self)
         try:
             self._result = await start(self)
         except BaseException as error:  # raised where the run is followed
@@ -139,38 +146,52 @@ class Channel:
         """Whether the run is to wait for who follows it."""
         return len(self.events) >= AHEAD
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the run is carried out in this thread, where it can be waited for."""
+        return threading.get_ident() == self._thread
+
     def on_event(self, event: Event) -> None:
         """Hand an event over. A nested run in another thread waits here when it is ahead."""
+        if self.left:
+            return
         self.events.append(event)
         if type(event) is InterruptEvent:
             self._open.add(event.response_key)
         if self._asking is not None:
             self._tell()
-        if len(self.events) >= AHEAD and threading.get_ident() != self._thread:
-            with suppress(RuntimeError):  # a thread that no event loop waits for cannot wait for one
+        if len(self.events) >= AHEAD and not self.is_here:
+            with suppress(
+                RuntimeError
+            ):  # a thread that no event loop waits for cannot wait for one
                 from_thread.run(self.room)
 
     async def room(self) -> None:
         """Wait while the run is ahead."""
-        while len(self.events) >= AHEAD:
+        while len(self.events) >= AHEAD and not self.left:
             await self._pause()
 
     async def answers_to(self, asked: Mapping[str, InterruptNode]) -> dict[str, Any]:
         """Return the answers that are there once everything was seen and more is asked for."""
-        self._settling = True
+        self._settling += 1
         try:
-            while self.events or self._asking is None:
+            while (self.events or self._asking is None) and not self.left:
                 await self._pause()
         finally:
-            self._settling = False
+            self._settling -= 1
         self._open.difference_update(asked)
         return {key: self._answers.pop(key) for key in asked if key in self._answers}
 
     async def _pause(self) -> None:
-        wakeup = self.waiting
-        if wakeup is None:
-            wakeup = self.waiting = new_wakeup()
-        await wakeup.wait()
+        wakeup = (
+            new_wakeup()
+        )  # one for each who waits: one that is cancelled is of no use to another
+        self.waiting.append(wakeup)
+        try:
+            await wakeup.wait()
+        finally:
+            if wakeup in self.waiting:
+                self.waiting.remove(wakeup)
 
     def _tell(self) -> None:
         asking, self._asking = self._asking, None
@@ -183,15 +204,19 @@ class Channel:
     async def more(self) -> None:
         """Wait for an event. Raises ``StopAsyncIteration`` after the last, or what the run raised."""
         while not self.events:
-            if self._ended:
-                self.outcome()
+            if self.left:
                 raise StopAsyncIteration
             if self._asking is not None:
                 raise RuntimeError("two tasks ask for the events of one run")
+            if self._ended:
+                self.outcome()
+                raise StopAsyncIteration
             self._asking = asking = new_wakeup()
-            if self._settling:
-                self.let_go_on()
             try:
+                if self.events:  # another thread told one before it could see who asks
+                    return
+                if self._settling:
+                    self.let_go_on()
                 await asking.wait()
             finally:
                 if self._asking is asking:
@@ -201,16 +226,28 @@ class Channel:
         """Let the run go on, once there is room enough that it is worth it."""
         if len(self.events) > AHEAD // 2:
             return
-        waiting, self.waiting = self.waiting, None
-        if waiting is not None:
-            waiting.wake()
+        waiting, self.waiting = self.waiting, []
+        for wakeup in waiting:
+            with suppress(RuntimeError):  # nobody waits in a loop that has ended
+                wakeup.wake()
+
+    def leave(self) -> None:
+        """Nobody follows any more: forget the events, let nobody wait, and start no further node."""
+        self.left = self.stop.requested = True
+        self.events.clear()
+        self.let_go_on()
+        self._tell()
 
     def outcome(self) -> RunResult:
         """Return the result of the run that has ended, or raise what it raised."""
+        if self.left and self._result is None and not isinstance(self._error, Exception):
+            raise RuntimeError("the run was cancelled: its events were not followed to the end")
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise RuntimeError("the run has not ended: follow its events to the end, then read .result")
+            raise RuntimeError(
+                "the run has not ended: follow its events to the end, then read .result"
+            )
         return self._result
 
     def respond(self, graph: Graph, response_key: str, value: Any) -> None:
@@ -226,3 +263,12 @@ class Channel:
         path, node = response_keys(graph)[response_key]
         check_answer(node, path, value)
         self._answers[response_key] = value
+
+
+_followed: ContextVar[Channel | None] = ContextVar("hypergraph_followed", default=None)
+
+
+def followed_here() -> Channel | None:
+    """Return the channel of the run around this code, if it is carried out in this thread."""
+    channel = _followed.get()
+    return channel if channel is not None and channel.is_here else None

@@ -27,6 +27,7 @@ class Wakeup(Protocol):
 
     def wait(self) -> Awaitable[Any]:
         """Wait until it has happened; at once if it has. May be cancelled."""
+        ...
 
 
 def new_wakeup() -> Wakeup:

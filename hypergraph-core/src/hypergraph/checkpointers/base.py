@@ -165,5 +165,8 @@ class Checkpointer(Protocol):
         ...
 
     def delete(self, workflow_id: str) -> None:
-        """Remove a workflow. Raises ``WorkflowNotFoundError``, ``WorkflowBusyError`` while it is held."""
+        """Remove a workflow.
+
+        Raises ``WorkflowNotFoundError``, ``WorkflowBusyError`` while it is held.
+        """
         ...

@@ -12,11 +12,16 @@ import sqlite3
 import stat
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
+from typing import Concatenate, ParamSpec, TypeVar
 
 from hypergraph.checkpointers.schema import LOCK_SECONDS, prepare
 from hypergraph.errors import CheckpointError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SUFFIXES = ("", "-wal", "-shm", "-journal", "-holds")
 
@@ -27,22 +32,26 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         _DATABASES.add(self)
 
-    @contextlib.contextmanager
-    def use(self, action: str) -> Iterator[sqlite3.Connection]:
-        """Lend the connection, in no transaction; what is left open is rolled back.
+    def run(
+        self,
+        action: str,
+        work: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Return ``work(connection, ...)``; a transaction that it leaves open is rolled back.
 
         ``action``: what it is for, as in "could not be *read*". Raises `CheckpointError`.
         """
         with self._lock:
             try:
-                connection = self._connection
-                if connection is None:
+                if self._connection is None:
                     action = "opened"
-                    connection = self._open()
-                yield connection
+                    self._connection = self._open()
+                return work(self._connection, *args, **named)
             except sqlite3.Error as error:
                 failure = self.failure(error, action)
                 self.close()  # the file may be another one when it is used again
@@ -60,7 +69,7 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         try:
             _make_private(self.path)
         except OSError as error:
@@ -73,7 +82,6 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
         return connection
 
     def failure(self, error: Exception, action: str) -> CheckpointError:
@@ -101,16 +109,16 @@ class Database:
         self._lock.release()
 
 
+_AGAIN = "run the workflow again; it goes on after the last stored step"
 _ALTERED = "restore a copy of the file, or name another one; it was left as it is"
 _PROBLEMS = {
     sqlite3.SQLITE_FULL: (
         "the disk is full",
-        "make room and run the workflow again; it goes on after the last stored step",
+        f"make room and {_AGAIN}",
     ),
     sqlite3.SQLITE_IOERR: (
         "the disk refused to read or to write",
-        "see to the disk (is it full?) and run the workflow again; "
-        "it goes on after the last stored step",
+        f"see to the disk (is it full?) and {_AGAIN}",
     ),
     sqlite3.SQLITE_READONLY: ("it may not be written", "make the file and its directory writable"),
     sqlite3.SQLITE_PERM: ("it may not be written", "make the file and its directory writable"),

@@ -79,7 +79,8 @@ class Holds:
                 return  # taken before the process was forked: the parent's
             with table.opened(self.path) as descriptor:
                 table.held.discard(place)
-                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, place)
+                with contextlib.suppress(OSError):
+                    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, place)
 
     def held(self, workflow_id: str) -> bool:
         """Say whether anybody holds a workflow."""

@@ -25,7 +25,7 @@ from hypergraph.checkpointers import history, refusals
 from hypergraph.checkpointers.base import StepRecord, Stored, Workflow, WorkflowStatus
 from hypergraph.checkpointers.database import Database
 from hypergraph.checkpointers.holds import Holds
-from hypergraph.checkpointers.records import Records, StepRow, new_salt
+from hypergraph.checkpointers.records import Records, new_salt
 from hypergraph.checkpointers.retention import Retention
 from hypergraph.checkpointers.sweeping import Sweeper
 from hypergraph.checkpointers.tables import (
@@ -38,7 +38,7 @@ from hypergraph.checkpointers.tables import (
     remove_workflow,
     replace_header,
 )
-from hypergraph.checkpointers.writer import Held, Op, Writer, new_future
+from hypergraph.checkpointers.writer import Held, Op, Writer, Written
 from hypergraph.errors import CheckpointError, HypergraphWarning
 from hypergraph.serialization import PickleSerializer, Serializer, default_key_file, load_key
 
@@ -95,8 +95,7 @@ class SqliteCheckpointer:
         self._records = Records(serializer, self._place)
         self._database = Database(self._path)
         self._start()
-        with self._database.use("opened"):
-            pass  # a file that cannot be used is told now
+        self._database.run("opened", lambda connection: None)  # what cannot be used is told now
         _OPEN.add(self)
 
     def _start(self) -> None:
@@ -128,7 +127,7 @@ class SqliteCheckpointer:
         workflow_id = refusals.checked_id(workflow_id)
         self._take(workflow_id)
         try:
-            found = self._read(workflow_id)
+            found = self._database.run("read", read_workflow, workflow_id)
             if found is None:
                 self._held[workflow_id] = Held(workflow_id, new_salt())
                 return Stored(None, ())
@@ -181,7 +180,7 @@ class SqliteCheckpointer:
         del self._held[workflow_id]
         for op in held.waiting:
             self._writer.submit(op, hurry=False)
-        future = new_future()
+        future = Written()
         release = functools.partial(self._holds.release, workflow_id)
         self._writer.submit(Op(held, future=future, after=release))
         if self._sweeper.due():
@@ -191,7 +190,7 @@ class SqliteCheckpointer:
     def _submit(self, op: Op) -> Future[None] | None:
         assert op.held is not None
         if self._durability == "sync":
-            op.future = new_future()
+            op.future = Written()
             self._writer.submit(op)
         elif self._durability == "exit":
             op.held.waiting.append(op)
@@ -220,8 +219,7 @@ class SqliteCheckpointer:
     def get_workflow(self, workflow_id: str) -> Workflow:
         """Return the header. Raises `WorkflowNotFoundError`, `CheckpointError`."""
         self._writer.flush()
-        with self._database.use("read") as connection:
-            row = read_header(connection, refusals.checked_id(workflow_id))
+        row = self._database.run("read", read_header, refusals.checked_id(workflow_id))
         if row is None:
             raise refusals.not_found(workflow_id, self._place)
         return self._header(row)[0]
@@ -232,8 +230,7 @@ class SqliteCheckpointer:
         """Return the headers, the last changed first. Raises `CheckpointError`."""
         refusals.check_query(status, limit)
         self._writer.flush()
-        with self._database.use("read") as connection:
-            rows = read_headers(connection, status, limit)
+        rows = self._database.run("read", read_headers, status, limit)
         return [self._header(row)[0] for row in rows]
 
     def get_steps(self, workflow_id: str) -> list[StepRecord]:
@@ -339,14 +336,10 @@ class SqliteCheckpointer:
         workflow, salt = row.read(self._records, self._place)
         return row.counted(workflow, self._place, self._holds), salt
 
-    def _read(self, workflow_id: str) -> tuple[HeaderRow, list[StepRow]] | None:
-        with self._database.use("read") as connection:
-            return read_workflow(connection, workflow_id)
-
     def _existing(self, workflow_id: str) -> tuple[Workflow, list[StepRecord]]:
         """Return header and history of a workflow."""
         self._writer.flush()
-        found = self._read(refusals.checked_id(workflow_id))
+        found = self._database.run("read", read_workflow, refusals.checked_id(workflow_id))
         if found is None:
             raise refusals.not_found(workflow_id, self._place)
         workflow, salt = self._header(found[0])
@@ -359,7 +352,7 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     name = os.fspath(path)
     if not isinstance(name, str):
         raise TypeError("the path of a SqliteCheckpointer is text, not bytes")
-    if not name or name.startswith(":memory:") or name.startswith("file:"):
+    if not name or name.startswith((":memory:", "file:")):
         raise CheckpointError(
             "The path of a SqliteCheckpointer is that of a file: no URI, not empty, not in memory.",
             where=f"path {name!r}",

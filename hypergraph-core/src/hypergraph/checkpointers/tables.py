@@ -30,6 +30,7 @@ _HEADERS = f"""
 _STEPS = f"""
     SELECT place & {_LAST}, info, payload FROM steps WHERE place BETWEEN ? AND ? ORDER BY place
 """  # noqa: S608
+_INSERT = "INSERT INTO steps (place, info, payload) VALUES (?, ?, ?)"
 
 
 class HeaderRow(NamedTuple):
@@ -122,10 +123,16 @@ def replace_header(
     return cursor.rowcount == 1
 
 
+def add_step(connection: sqlite3.Connection, number: int, row: StepRow) -> None:
+    """Insert one step of a workflow."""
+    index, info, payload = row
+    connection.execute(_INSERT, (number << _BITS | index, info, payload))
+
+
 def add_steps(connection: sqlite3.Connection, rows: Iterable[tuple[int, StepRow]]) -> None:
     """Insert steps, each with the number of its workflow."""
     connection.executemany(
-        "INSERT INTO steps (place, info, payload) VALUES (?, ?, ?)",
+        _INSERT,
         [(number << _BITS | index, info, payload) for number, (index, info, payload) in rows],
     )
 

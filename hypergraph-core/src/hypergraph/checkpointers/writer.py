@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from hypergraph.checkpointers.database import Database
 from hypergraph.checkpointers.records import StepRow
-from hypergraph.checkpointers.tables import add_steps
+from hypergraph.checkpointers.tables import add_step, add_steps
 from hypergraph.errors import CheckpointError
 
 Job = Callable[[sqlite3.Connection], Any]
@@ -72,21 +71,21 @@ class Writer:
     def submit(self, op: Op, *, hurry: bool = True) -> None:
         """Have something written; ``hurry``: as soon as possible."""
         self._queue.put(op)
-        if hurry:
+        if hurry and self._delay:
             self._hurry.set()
         if self._thread is None:
             self._start()
 
     def call(self, job: Job, after: Callable[[], None] | None = None) -> Any:
         """Have a job done, and return its result."""
-        future = new_future()
+        future = Written()
         self.submit(Op(job=job, future=future, after=after))
         return future.result()
 
     def flush(self) -> None:
         """Return when all that was submitted is written."""
         if self._thread is not None and self._thread is not threading.current_thread():
-            future = new_future()
+            future = Written()
             self.submit(Op(future=future))
             future.result()
 
@@ -121,17 +120,13 @@ class Writer:
     def _run(self, former: threading.Thread | None) -> None:
         if former is not None:
             former.join()  # it has what was submitted earlier
-        get, more = self._queue.get, True
+        queue, more = self._queue, True
         while more:
-            ops = [get()]
-            if self._delay and not self._hurry.is_set():
+            ops = [queue.get()]
+            if self._delay:
                 self._hurry.wait(self._delay)
-            self._hurry.clear()
-            try:
-                while True:
-                    ops.append(self._queue.get_nowait())
-            except Empty:
-                pass
+                self._hurry.clear()
+            ops.extend(queue.get() for _ in range(queue.qsize()))
             more = None not in ops
             self._write([op for op in ops if op is not None])
 
@@ -153,26 +148,14 @@ class Writer:
             self._tell(op)
 
     def _commit(self, ops: Sequence[Op]) -> None:
-        todo = [op for op in ops if op.held is None or op.held.error is None]
-        if not any(op.step is not None or op.job is not None for op in todo):
-            return
-        with self._database.use("written") as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            rows: list[tuple[int, StepRow]] = []
-            for op in todo:
-                if op.step is not None:
-                    assert op.held is not None
-                    assert op.held.number is not None
-                    rows.append((op.held.number, op.step))
-                elif op.job is not None:
-                    add_steps(connection, rows)
-                    rows = []
-                    try:
-                        op.result = op.job(connection)
-                    except CheckpointError as refusal:  # nothing was written
-                        op.result = refusal
-            add_steps(connection, rows)
-            connection.execute("COMMIT")
+        todo = [
+            op
+            for op in ops
+            if (op.step is not None or op.job is not None)
+            and (op.held is None or op.held.error is None)
+        ]
+        if todo:
+            self._database.run("written", _write, todo)
 
     def _tell(self, op: Op) -> None:
         error = op.held.error if op.held is not None else None
@@ -188,11 +171,40 @@ class Writer:
             op.future.set_result(op.result)
 
 
-def new_future() -> Future[Any]:
-    """Return a future that cannot be cancelled: what was given is written."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+class Written(Future[Any]):
+    """A future that cannot be cancelled: what was given is written."""
+
+    def cancel(self) -> bool:
+        """Return ``False``."""
+        return False
+
+
+def _write(connection: sqlite3.Connection, ops: Sequence[Op]) -> None:
+    """Do everything in one transaction, which a single step is by itself."""
+    if len(ops) == 1 and ops[0].step is not None:
+        add_step(connection, *_row(ops[0]))
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    rows: list[tuple[int, StepRow]] = []
+    for op in ops:
+        if op.job is None:
+            rows.append(_row(op))
+            continue
+        add_steps(connection, rows)
+        rows = []
+        try:
+            op.result = op.job(connection)
+        except CheckpointError as refusal:  # nothing was written
+            op.result = refusal
+    add_steps(connection, rows)
+    connection.execute("COMMIT")
+
+
+def _row(op: Op) -> tuple[int, StepRow]:
+    assert op.held is not None
+    assert op.held.number is not None
+    assert op.step is not None
+    return op.held.number, op.step
 
 
 def _by_workflow(ops: Iterable[Op]) -> list[list[Op]]:

@@ -28,7 +28,11 @@ class Later:
 
 
 class Escaped:
-    """A ``StopIteration`` that left a flow, which no coroutine can raise."""
+    """A ``StopIteration`` that left a flow, which no coroutine can raise.
+
+    Python disguises one that leaves a generator as a ``RuntimeError`` (PEP 479); one that a node raised
+    is stripped of that by `drive`.
+    """
 
     __slots__ = ("error",)
 
@@ -40,9 +44,7 @@ async def drive(flow: Flow, handlers: Handlers, emit: Dispatcher | None) -> Any:
     """Carry out a flow to its end and return its result. Exceptions leave as they are.
 
     What has no handler is a flow, or all of several, which are then carried out one by one. What a
-    listener raises on an event is reported to ``emit``. Python disguises a ``StopIteration`` that
-    leaves a generator as a ``RuntimeError`` (PEP 479); one that a node raised is stripped of that here,
-    and returned as `Escaped`.
+    listener raises on an event is reported to ``emit``.
     """
     handler_of = handlers.get
     outer: list[Flow] = []
@@ -78,13 +80,11 @@ async def drive(flow: Flow, handlers: Handlers, emit: Dispatcher | None) -> Any:
             if type(argument) is Later:
                 argument = await argument.awaitable
         except BaseException as raised:
-            if isinstance(effect, Event) and isinstance(raised, Exception):
-                assert emit is not None
-                emit.report(effect, raised)
-                argument = None
-                continue
             step, argument = flow.throw, raised
-            if isinstance(raised, StopIteration):
+            if isinstance(effect, Event) and isinstance(raised, Exception) and emit is not None:
+                emit.report(effect, raised)
+                step, argument = send, None
+            elif isinstance(raised, StopIteration):
                 stopped = raised
     if isinstance(argument, StopIteration):
         return Escaped(argument)

@@ -137,7 +137,11 @@ def reported_run(
 def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow:
     """Run generation after generation until nothing is due."""
     run_node = report_node if settings.emit is not None else call_node
-    commit_one, kinds, awaits = execution.commit_one, execution.tables.kinds, execution.tables.awaits
+    commit_one, kinds, awaits = (
+        execution.commit_one,
+        execution.tables.kinds,
+        execution.tables.awaits,
+    )
     for batch in execution.batches():
         if len(batch) == 1:
             number = batch[0]
@@ -176,7 +180,9 @@ def _nested_node(
     inputs = execution.inputs(number)
     trail = scope.trail
     if trail is not None:
-        trail = trail.inside(node, generation, node.inside(earlier) if earlier is not None else None)
+        trail = trail.inside(
+            node, generation, node.inside(earlier) if earlier is not None else None
+        )
     if settings.emit is None:
         inner = scope if trail is scope.trail else msgspec.structs.replace(scope, trail=trail)
         return (yield from _nested(settings, inner, execution, node, inputs))

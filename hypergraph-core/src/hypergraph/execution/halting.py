@@ -52,9 +52,7 @@ _STOPPED = Halted(RunStatus.STOPPED)
 RunNode = Callable[..., Flow]
 
 
-def halting_generations(
-    settings: Settings, scope: Scope, run: Restored, run_node: RunNode
-) -> Flow:
+def halting_generations(settings: Settings, scope: Scope, run: Restored, run_node: RunNode) -> Flow:
     """Run generation after generation; returns ``None``, or why it ended before nothing was due."""
     execution, done, generation, earlier = run
     tables, trail = execution.tables, scope.trail
@@ -160,12 +158,12 @@ def _asked(
     }
     given = (yield Wait(waiting)) if waiting and settings.follows else {}
     results = []
-    for number, node, (answer, end) in zip(interrupts, nodes, asked):
+    for number, node, (known, end) in zip(interrupts, nodes, asked):
+        key = trail.key(node.response_param)
+        answer = given.get(key, _UNANSWERED) if known is _UNANSWERED else known
         if answer is _UNANSWERED:
-            answer = given.get(trail.key(node.response_param), _UNANSWERED)
-            if answer is _UNANSWERED:
-                results.append(_paused(execution, number))
-                continue
+            results.append(_paused(execution, number))
+            continue
         if settings.emit is not None:
             yield end(answer)
         if trail.journal is not None:

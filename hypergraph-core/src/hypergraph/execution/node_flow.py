@@ -114,9 +114,7 @@ def _answer(
     return value, result, cached
 
 
-def _retried(
-    settings: Settings, scope: Scope, graph_name: str | None, call: Call | Stream
-) -> Flow:
+def _retried(settings: Settings, scope: Scope, graph_name: str | None, call: Call | Stream) -> Flow:
     """Call a node until it succeeds, or its policy gives up; then its last exception is raised."""
     policy, name = call.node.retry, call.node.name
     attempt = 1
@@ -124,7 +122,7 @@ def _retried(
         try:
             return (yield call)
         except Exception as error:
-            delay = policy and policy.delay(attempt, error, settings.random())
+            delay = None if policy is None else policy.delay(attempt, error, settings.random())
             if delay is None:
                 raise
             if settings.emit is not None:

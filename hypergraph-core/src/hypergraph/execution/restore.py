@@ -7,7 +7,8 @@ nothing had happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hypergraph.checkpointers import StepKind, StepRecord
@@ -18,8 +19,6 @@ from hypergraph.execution.plan import Schedule
 from hypergraph.execution.records import GATE, NESTED_GRAPH, ONE_OUTPUT
 from hypergraph.execution.trail import Journal, Trail
 from hypergraph.graph import Graph, GraphNode
-
-_MISSING: Any = object()
 
 
 class Restored(NamedTuple):
@@ -66,64 +65,74 @@ def _give(
 
 def _repeated(execution: Execution, trail: Trail, steps: Sequence[StepRecord]) -> Restored:
     """Commit recorded steps, but for those of a generation that is still open."""
-    journal, scope = trail.journal, trail.scope
-    assert journal is not None
-    graph = execution.schedule.plan.graph
-    index = graph.wiring.index
+    readers: dict[str, Reader] = {}
     done: dict[int, Any] = {}
     earlier: dict[int, dict[str, Any]] = {}
     generation = 0
     ended: dict[str, int] = {}
+    redo = execution.redo
     for step in steps:
         if step.kind is StepKind.INPUTS:
             _give(execution, done, earlier, step.values)
             done, generation = {}, step.generation
             continue
         if step.generation != generation:
-            execution.redo(done)
+            redo(done)
             done, generation = {}, step.generation
-        number = index.get(step.node_name)
+        name = step.node_name
+        reader = readers.get(name)
+        if reader is None:
+            reader = readers[name] = _reader(execution, name)
+        values = step.values
         if step.kind is StepKind.GRAPH:
-            ended[step.node_name] = run = ended.get(step.node_name, -1) + 1
-            earlier.pop(-1 if number is None else number, None)
-            if number is not None and type(step.values) is not dict:
-                node = graph.node_list[number]
-                if isinstance(node, GraphNode):
-                    inner = f"{scope}{step.node_name}#{run}"
-                    done[number] = _outputs(journal, inner, node, step.values)
-                continue
-        if number is not None:
-            result = _result(execution, number, step)
-            if result is not _MISSING:
-                done[number] = result
+            ended[name] = run = ended.get(name, -1) + 1
+            earlier.pop(reader.number, None)
+            if reader.nested is not None and type(values) is not dict:
+                assert trail.journal is not None
+                scope = f"{trail.scope}{name}#{run}"
+                values = _outputs(trail.journal, scope, reader.nested, values)
+        try:
+            done[reader.number] = reader.read(values)
+        except (KeyError, TypeError):  # the graph was another one then, and the node has to run
+            continue
     if not done:
         return Restored(execution, {}, generation, earlier)
     if execution.is_next(done):
         return Restored(execution, done, generation, earlier)
-    execution.redo(done)
+    redo(done)
     return Restored(execution, {}, generation + 1, earlier)
 
 
-def _result(execution: Execution, number: int, step: StepRecord) -> Any:
-    """Return the decoded result that a step holds; of another graph it may hold less than needed."""
-    kind, values = execution.tables.kinds[number], step.values
-    node = execution.tables.nodes[number]
+class Reader(NamedTuple):
+    """How the steps of a node are read: its number, from recorded values to its decoded result, and the
+    node itself if it is a nested graph. What does not fit is a ``KeyError`` or ``TypeError``."""
+
+    number: int
+    read: Callable[[Any], Any]
+    nested: GraphNode | None = None
+
+
+def _reader(execution: Execution, name: str) -> Reader:
+    tables, index = execution.tables, execution.schedule.plan.graph.wiring.index
+    number = index.get(name)
+    if number is None:
+        return Reader(-1, dict[Any, Any]().__getitem__)
+    kind, node = tables.kinds[number], tables.nodes[number]
     if kind == GATE:
-        if type(values) is not tuple:
-            return _MISSING
-        index = execution.schedule.plan.graph.wiring.index
-        allowed = {index[target] for target in node.targets if isinstance(target, str)}
-        chosen = tuple(index[name] for name in values if name in index)
-        return chosen if allowed.issuperset(chosen) else _MISSING
-    if type(values) is not dict:
-        return _MISSING
-    if kind == ONE_OUTPUT:
-        return values.get(node.outputs[0], _MISSING)
+        targets = {target: index[target] for target in node.targets if isinstance(target, str)}
+        known: dict[tuple[str, ...], tuple[int, ...]] = {}
+
+        def chosen(names: tuple[str, ...]) -> tuple[int, ...]:
+            if names not in known:
+                known[names] = tuple(targets[target] for target in names)
+            return known[names]
+
+        return Reader(number, chosen)
     if kind == NESTED_GRAPH:
-        return values
-    if not all(name in values for name in node.outputs):
-        return _MISSING
-    return tuple(values[name] for name in node.outputs)
+        return Reader(number, dict, node)
+    if kind == ONE_OUTPUT:
+        return Reader(number, itemgetter(node.outputs[0]))
+    return Reader(number, lambda values: tuple([values[output] for output in node.outputs]))
 
 
 def _outputs(journal: Journal, scope: str, node: GraphNode, size: int | None) -> dict[str, Any]:
@@ -140,12 +149,12 @@ def _written(journal: Journal, scope: str, graph: Graph) -> dict[str, Any]:
     values: dict[str, Any] = {}
     ended: dict[str, int] = {}
     for step in journal.scopes.get(scope, ()):
-        if type(step.values) is dict:
+        if isinstance(step.values, dict):
             values.update(step.values)
         if step.kind is StepKind.GRAPH:
             ended[step.node_name] = run = ended.get(step.node_name, -1) + 1
             node = graph.nodes.get(step.node_name)
-            if isinstance(node, GraphNode) and type(step.values) is not dict:
+            if isinstance(node, GraphNode) and not isinstance(step.values, dict):
                 inner = f"{scope}{step.node_name}#{run}"
                 values.update(_outputs(journal, inner, node, step.values))
     return values

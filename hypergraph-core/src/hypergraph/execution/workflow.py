@@ -134,10 +134,8 @@ def _intake(
     answering = pending | nested_answers(graph, given)
     answers = {name: value for name, value in given.items() if name in answering}
     inputs = {name: value for name, value in given.items() if name not in answering}
-    if workflow.status is not WorkflowStatus.COMPLETED:
-        new = changed(recorded, inputs)
-    else:
-        new = inputs
+    goes_on = workflow.status is not WorkflowStatus.COMPLETED
+    new = changed(recorded, inputs) if goes_on else inputs
     return Intake({**recorded, **inputs}, new, answers)
 
 
@@ -159,6 +157,7 @@ def _inputs_step(
 
 
 # --- the header -------------------------------------------------------------------------------
+
 
 def _header(
     settings: Settings, scope: Scope, graph: Graph, workflow_id: str, old: Workflow | None

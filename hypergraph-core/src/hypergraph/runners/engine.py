@@ -92,7 +92,11 @@ class EngineRunner(BaseRunner):
         """
         own = processors = (*self.event_processors, *options.event_processors)
         if parent is not None:
-            more = {"stop": parent.stop, "handlers": parent.handlers, "follows": parent.follows} | more
+            more = {
+                "stop": parent.stop,
+                "handlers": parent.handlers,
+                "follows": parent.follows,
+            } | more
             if parent.emit is not None:
                 own = tuple(p for p in own if not any(p is told for told in parent.processors))
                 processors = (*own, *parent.processors)

@@ -31,13 +31,9 @@ class Limiter:
         if total < 1:
             raise ValueError(f"a limiter grants at least 1 slot, not {total}")
         self.total = total
-        self._free = deque(
-            repeat(None, total)
-        )  # one entry per slot; popping and appending are atomic
+        self._free = deque(repeat(None, total))  # an entry per slot; pop and append are atomic
         self._waiters: OrderedDict[Waiter, None] = OrderedDict()
-        self._lock = (
-            RLock()
-        )  # for waiters; re-entrant, as the garbage collector may close a coroutine
+        self._lock = RLock()  # for waiters; re-entered when garbage collection closes a coroutine
 
     def acquire_nowait(self) -> bool:
         """Take a slot if one is free and nobody waits for it, and say whether that was so."""

@@ -47,10 +47,10 @@ class Options:
 
 
 DEFAULTS: Final = Options()
-O = TypeVar("O", bound=Options)
+Kind = TypeVar("Kind", bound=Options)
 
 
-def read_options(options: Mapping[str, Any], graph: Graph, kind: type[O] = Options) -> O:  # type: ignore[assignment]
+def read_options(options: Mapping[str, Any], graph: Graph, kind: type[Kind] = Options) -> Kind:  # type: ignore[assignment]
     """Return the options given to ``run`` or ``map``, of a runner's own kind.
 
     Raises ``TypeError`` for one that does not exist and for what cannot listen, ``InputError`` for a

@@ -121,7 +121,7 @@ def describe_graph(graph: Graph, indent: str = "") -> list[str]:
         line = f"{indent}  {item.name}({ports}) -> {', '.join(item.outputs) or '-'}"
         if isinstance(item, GateNode):
             line += f"  gate {'(multi) ' if item.multi_target else ''}to {item.targets}"
-        lines.append(line)
+        lines.append(line + "  interrupt" * item.is_interrupt)
         if isinstance(item, GraphNode):
             maps = f" map_over={item.map_params} {item.map_mode}" if item.map_params else ""
             lines[-1] += f"  nested{maps} {dict(item.inner_inputs)} -> {dict(item.inner_outputs)}"

@@ -6,12 +6,12 @@ and so has every graph nested in it; only what its functions do is exchanged.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from hypergraph.graph import Graph, GraphNode
 from hypergraph.nodes import CallableNode, HyperNode
-from hypergraph.nodes.signature import read_signature
 
 Wrap = Callable[[CallableNode, str], Callable[..., Any]]
 """From a node and its path (``"inner/parse"``) to the function that its twin calls."""
@@ -21,8 +21,9 @@ def twin(graph: Graph, wrap: Wrap, *, path: str = "") -> Graph:
     """Return a copy of ``graph`` in which each node calls ``wrap(node, path)`` in place of its
     function, nested graphs included.
 
-    The new function takes the same arguments and wraps the old one (`functools.wraps`); it may be
-    async where the old one was not. ``path`` is put before the paths of the nodes.
+    The new function takes the same arguments and gives what the old one gave: chunks if that was a
+    generator, something to await if it was async. It may be async where the old one was not. ``path``
+    is put before the paths of the nodes.
     """
     nodes = [_other(node, wrap, path) for node in graph.nodes.values()]
     made = Graph(
@@ -37,10 +38,9 @@ def _other(node: HyperNode, wrap: Wrap, path: str) -> HyperNode:
     if not isinstance(node, CallableNode):
         return node
     func = wrap(node, path + node.name)
-    kind = read_signature(func)
+    streams = inspect.isasyncgenfunction(func)
     return node._copy(
         func=func,
-        is_async=kind.is_async,
-        is_generator=kind.is_generator,
+        is_async=node.is_async or streams or inspect.iscoroutinefunction(func),
         known_definition=None,
     )
