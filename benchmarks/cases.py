@@ -38,7 +38,7 @@ class Case:
 FIGURES = {
     "seconds": "time that passed",
     "cpu": "time on processors, of all threads",
-    "lengthening": "how many times its first tenth the last tenth of a call took",
+    "lengthening": "how many times the processor time of its first tenth the last tenth of a call took",
     "held": "bytes that the result holds",
     "peak": "bytes held at most while it ran",
     "file": "bytes that each unit more adds to the files",

@@ -21,6 +21,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Worker:
         self.loop = asyncio.Runner()
         self.call: Call = lambda: None
         self.number = 1
+        self.parts: list[float] = []
 
     def prepare(self, found: Case, seconds: float) -> dict[str, Any]:
         """Build what the case needs, check its answer, and choose how often one round calls it."""
@@ -58,6 +60,7 @@ class Worker:
             once = time.perf_counter() - started
         if not does_the_work(found, node_calls(lambda: self.do(call), self.directory)):
             return {"cannot": "other work", "why": "it does not call the functions as it should"}
+        self.parts = []
         self.call, self.number = call, max(1, round(seconds / max(once, 1e-7)))
         return {"number": self.number}
 
@@ -68,7 +71,15 @@ class Worker:
             seconds, cpu = self.loop.run(_timed_async(self.call, self.number))
         else:
             seconds, cpu = _timed(self.call, self.number)
-        return {"seconds": seconds, "cpu": cpu, **_lengthening(functions.MARKS)}
+        return {"seconds": seconds, "cpu": cpu, **self.lengthening(functions.MARKS)}
+
+    def lengthening(self, marks: list[float]) -> dict[str, float]:
+        """Compare the last part of a call with the first, each where it was fastest in all rounds."""
+        parts = [later - earlier for earlier, later in pairwise(marks)]
+        if len(parts) < 2:
+            return {}
+        self.parts = list(map(min, parts, self.parts or parts))
+        return {"lengthening": self.parts[-1] / self.parts[0]}
 
     def first(self, found: Case, directory: str) -> dict[str, Any]:
         """Time one of the first calls here, on a directory that another process may have filled."""
@@ -147,12 +158,6 @@ async def _timed_async(call: Call, number: int) -> tuple[float, float]:
         await call()
     ended, cpu_ended = time.perf_counter(), time.process_time()
     return (ended - started) / number, (cpu_ended - cpu) / number
-
-
-def _lengthening(marks: list[float]) -> dict[str, float]:
-    if len(marks) < 3:
-        return {}
-    return {"lengthening": (marks[-1] - marks[-2]) / (marks[1] - marks[0])}
 
 
 def file_bytes(directory: Path) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_overloads
 
 import hypergraph
-from hypergraph import cache, cli, errors, events, runners, serialization, testing
+from hypergraph import cache, checkpointers, cli, errors, events, runners, serialization, testing
 from hypergraph.cache import disk
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
 from hypergraph.cli.demo import library
@@ -32,6 +32,7 @@ from hypergraph.runners import clock
 from hypergraph.runners.options import Options
 from hypergraph.runners.registry import KNOWN
 from hypergraph.runners.strategy import STRATEGIES
+from hypergraph_runner_async import AsyncOptions, EventStream
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -214,11 +215,14 @@ def entry(name: str, thing: Any) -> str:
     return f"```text\n{shown}\n```\n\n{words}\n\n"
 
 
-def methods(cls: type, prefix: str) -> str:
-    """Return the entries of the public methods and properties that a class defines itself."""
+def methods(cls: type, prefix: str, besides: type = object) -> str:
+    """Return the entries of the public methods and properties that a class defines itself.
+
+    Those that it has ``besides`` another one, if that is given.
+    """
     text = ""
     for name, thing in vars(cls).items():
-        if name.startswith("_"):
+        if name.startswith("_") or hasattr(besides, name):
             continue
         if isinstance(thing, property):
             text += f"- `{prefix}.{name}`: {first_words(thing)}\n"
@@ -273,9 +277,12 @@ def api_run() -> str:
         text += entry(runner.__name__, runner)
         text += "".join(
             entry(f"{runner.__name__}.{name}", inspect.unwrap(getattr(runner, name)))
-            for name in ("run", "map", "explain_cache")
+            for name in ("run", "iter", "map", "explain_cache")
+            if hasattr(runner, name)
         )
-    text += entry("options", Options).replace("options(", "**options = (")
+    for owner, options in (("SyncRunner", Options), ("AsyncRunner", AsyncOptions)):
+        text += entry("options", options).replace("options(", f"{owner}: **options = (")
+    text += entry("EventStream", EventStream) + methods(EventStream, "stream")
     text += entry("CacheExplanation", CacheExplanation)
     for name in ("RunResult", "RunStatus", "PauseInfo", "PauseReason"):
         text += entry(name, getattr(hypergraph, name))
@@ -301,6 +308,18 @@ def api_cache() -> str:
     for name, cls in (("MemoryCache", cache.MemoryCache), ("DiskCache", disk.DiskCache)):
         text += entry(name, cls) + methods(cls, "cache")
     return text + entry("PickleSerializer", serialization.PickleSerializer)
+
+
+def api_checkpointers() -> str:
+    """What keeps workflows."""
+    text = entry("Checkpointer", checkpointers.Checkpointer)
+    text += methods(checkpointers.Checkpointer, "checkpointer")
+    for cls in (checkpointers.SqliteCheckpointer, checkpointers.MemoryCheckpointer):
+        text += entry(cls.__name__, cls)
+        text += methods(cls, "checkpointer", besides=checkpointers.Checkpointer)
+    names = ("Retention", "Workflow", "WorkflowStatus", "StepRecord", "StepKind", "PendingAnswer")
+    text += "".join(entry(name, getattr(checkpointers, name)) for name in names)
+    return text + entry("JsonSerializer", serialization.JsonSerializer)
 
 
 def api_events() -> str:
@@ -375,6 +394,7 @@ def names_defined(node: ast.stmt) -> list[str]:
 PARTS: dict[str, Callable[[], str]] = {
     "api-build": api_build,
     "api-cache": api_cache,
+    "api-checkpointers": api_checkpointers,
     "api-events": api_events,
     "api-nodes": api_nodes,
     "api-run": api_run,

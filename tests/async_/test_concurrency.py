@@ -416,6 +416,26 @@ async def test_a_call_that_is_cancelled_by_somebody_else_has_failed(limit: int |
     assert await alone()
 
 
+@pytest.mark.parametrize("everybody", [True, False])
+def test_calls_that_are_cancelled_before_they_begin(everybody: bool) -> None:
+    clients = Clients()
+
+    async def main() -> None:
+        this = asyncio.current_task()
+
+        async def cancels_others() -> None:
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task() and (everybody or task is not this):
+                    task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await gather([cancels_others, clients.wait, clients.wait])
+        assert asyncio.all_tasks() == {this}
+
+    asyncio.run(main())
+    assert clients.begun == 0
+
+
 @pytest.mark.anyio
 @on_asyncio
 async def test_a_swallowed_cancellation_does_not_reach_the_next_call() -> None:

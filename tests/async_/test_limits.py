@@ -280,6 +280,28 @@ async def test_no_slot_is_lost_to_who_is_cancelled(seed: int) -> None:
     assert gauge.entered > 100
 
 
+def test_no_slot_is_lost_to_a_cancelled_task() -> None:
+    random = Random(5)
+    limiter, gauge = Limiter(3), Gauge()
+
+    async def call(count: int) -> None:
+        async with AsyncSlot(limiter):
+            with gauge:
+                await steps(count)
+
+    async def main() -> None:
+        for _ in range(100):
+            tasks = [asyncio.create_task(call(random.randrange(4))) for _ in range(30)]
+            while not all(task.done() for task in tasks):
+                await asyncio.sleep(0)
+                random.choice(tasks).cancel()
+            assert all_free(limiter)
+
+    asyncio.run(main())
+    assert gauge.peak == 3
+    assert gauge.entered > 100
+
+
 @on_both
 async def test_a_cancelled_waiter_leaves_at_once() -> None:
     limiter = Limiter(1)

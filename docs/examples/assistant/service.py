@@ -75,11 +75,20 @@ class Told(StreamingResponse):
             yield message("error", {"type": type(error).__name__})
 
 
+STATUS = {
+    InputError: 422,
+    WorkflowNotFoundError: 404,
+    WorkflowBusyError: 409,
+    VersionMismatchError: 409,
+}
+
+
 async def refused(request: Request, error: Exception) -> Response:
-    """Say what hypergraph has against a request. Its messages hold names and types, never values."""
+    """Say why not. The messages of hypergraph hold names and types, and never values."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     assert isinstance(error, HypergraphError)
-    kinds = {InputError: 422, WorkflowNotFoundError: 404}
-    status = next((code for kind, code in kinds.items() if isinstance(error, kind)), 409)
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     return JSONResponse({"error": error.what}, status)
 
 
@@ -172,7 +181,5 @@ def create_app(
         Route("/letters/{id:uuid}", delete, methods=["DELETE"]),
         Route("/letters/{id:uuid}/approval", approve, methods=["POST"]),
     ]
-    refusals = [InputError, WorkflowNotFoundError, WorkflowBusyError, VersionMismatchError]
-    return Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(refusals, refused)
-    )
+    handlers = dict.fromkeys([HTTPException, *STATUS], refused)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)

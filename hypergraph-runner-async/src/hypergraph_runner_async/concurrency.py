@@ -140,6 +140,18 @@ class _Asyncio(_Gathering[T]):
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.cancelling = False
 
+    def start(self) -> None:
+        super().start()
+        self.loop.call_soon(self.sweep)  # it comes when each new task has had its first turn
+
+    def sweep(self) -> None:
+        """Find tasks that somebody cancelled before they began: these cannot report."""
+        for index, task in tuple(self.tasks.items()):
+            if task.done() and not self.cancelling:
+                del self.tasks[index]
+                self.running -= 1
+                self.failed(index, asyncio.CancelledError("cancelled before it began"))
+
     def spawn(self, index: int, call: Call[T]) -> None:
         task = self.loop.create_task(self.one(index, call))
         if not task.done():

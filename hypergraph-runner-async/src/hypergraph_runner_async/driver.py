@@ -41,7 +41,7 @@ from hypergraph_runner_async.calling import Calling, in_time
 from hypergraph_runner_async.concurrency import gather
 from hypergraph_runner_async.stream import AHEAD, Channel, followed_here
 from hypergraph_runner_async.threads import in_worker_thread, run_in_worker_thread
-from hypergraph_runner_async.waking import wait_for_future
+from hypergraph_runner_async.waking import outlast
 
 
 class Driver:
@@ -231,7 +231,7 @@ class Driver:
             raise
 
     def _stored(self, safe: Any) -> Any:
-        return None if safe is None else Later(_shielded(safe))
+        return None if safe is None else Later(_safe(safe))
 
 
 async def _close(generator: Any) -> None:
@@ -243,6 +243,7 @@ async def _close(generator: Any) -> None:
         generator.close()
 
 
-async def _shielded(future: Any) -> None:
-    with anyio.CancelScope(shield=True):
-        await wait_for_future(future)
+async def _safe(future: Any) -> None:
+    """Wait until something is stored, however often the run is cancelled meanwhile."""
+    await outlast(future)
+    future.result()

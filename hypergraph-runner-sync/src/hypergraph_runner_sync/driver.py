@@ -25,13 +25,22 @@ from hypergraph.execution.effects import (
     Sleep,
     Stream,
 )
+from hypergraph.runners.limits import Limiter, Slot
 from hypergraph.runners.strategy import call_from_sync
 
 Handlers = dict[type, Callable[[Any], Any]]
 
 
-def carry_out(flow: Flow, settings: Settings, sleep: Callable[[float], None]) -> Any:
-    """Carry out a flow to its end and return its result. Exceptions leave as they are."""
+def carry_out(
+    flow: Flow,
+    settings: Settings,
+    sleep: Callable[[float], None],
+    limiter: Limiter | None = None,
+) -> Any:
+    """Carry out a flow to its end and return its result. Exceptions leave as they are.
+
+    ``limiter``: what bounds the calls of the run around this one.
+    """
     handlers: Handlers = {Call: _call, Nest: _nest, Sleep: lambda effect: sleep(effect.seconds)}
     emit, cache = settings.emit, settings.cache
     if emit is not None:
@@ -44,7 +53,21 @@ def carry_out(flow: Flow, settings: Settings, sleep: Callable[[float], None]) ->
         handlers[CachePut] = lambda effect: put(effect.key, effect.value)
         handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
         handlers[CacheFlush] = lambda effect: cache.flush()
+    if limiter is not None:
+        for kind in (Call, Stream):
+            if kind in handlers:
+                handlers[kind] = _limited(handlers[kind], limiter)
     return run_now(drive(flow, handlers, emit))
+
+
+def _limited(call: Callable[[Any], Any], limiter: Limiter) -> Callable[[Any], Any]:
+    """Return what makes a call when there is room for it."""
+
+    def limited(effect: Any) -> Any:
+        with Slot(limiter):
+            return call(effect)
+
+    return limited
 
 
 def _telling(emit: Dispatcher) -> Callable[[Call], Any]:

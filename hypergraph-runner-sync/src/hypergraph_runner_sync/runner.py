@@ -24,6 +24,7 @@ from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
 from hypergraph.results import RunResult
 from hypergraph.runners.base import chosen_inputs
 from hypergraph.runners.engine import EngineRunner, nested_scope, top_scope
+from hypergraph.runners.limits import current_limiter
 from hypergraph.runners.options import DEFAULTS, Options, RunOptions, known_inputs, read_options
 from hypergraph_runner_sync.driver import carry_out
 
@@ -148,7 +149,8 @@ class SyncRunner(EngineRunner):
             scope = msgspec.structs.replace(scope, trail=trail)
         flow = run_flow(settings, scope, plan, values)
         flow = whole_run(settings, scope, graph.name, flow)
-        outcome: Outcome = carry_out(flow, settings, self.clock.sleep)
+        limiter = current_limiter.get()
+        outcome: Outcome = carry_out(flow, settings, self.clock.sleep, limiter)
         return outcome.result()
 
 

@@ -68,7 +68,8 @@ class Records:
         """Return the bytes of a header."""
         fields = msgspec.to_builtins(workflow)
         del fields["held"], fields["supersteps"]
-        return self._serializer.dumps({**fields, "salt": salt.hex()}, _header(workflow.id))
+        fields |= {"pauses": list(fields["pauses"]), "salt": salt.hex()}
+        return self._serializer.dumps(fields, _header(workflow.id))
 
     def load_header(self, workflow_id: str, data: Any) -> tuple[Workflow, bytes]:
         """Return the header, its ``steps`` as they were when it was written, and the salt.

@@ -86,7 +86,7 @@ class SqliteCheckpointer:
         if serializer is not None and key_file is not None:
             raise TypeError("a serializer signs with its own key: give key_file or serializer")
         self._path = _checked_path(path)
-        self._durability = durability
+        self._durability: Durability = durability
         self._retention = retention
         if serializer is None:
             key = default_key_file() if key_file is None else Path(key_file)

@@ -37,10 +37,23 @@ def response_keys(graph: Graph) -> Mapping[str, tuple[str, InterruptNode]]:
     return found
 
 
+def is_seed(graph: Graph, key: str) -> bool:
+    """Say whether a response key is also an input: the value with which a loop begins."""
+    path, _ = response_keys(graph)[key]
+    name, _, inner = path.partition("/")
+    if inner:
+        return key in graph.nodes[name].inputs
+    return graph.wiring.cycle_of(graph.wiring.index[name]) is not None
+
+
 def nested_answers(graph: Graph, given: Iterable[str]) -> set[str]:
     """Return the given names that are answers to interrupts of nested graphs."""
+    if graph.features.interrupts is None and not graph.nesting.has_runners:
+        return set()
     keys = response_keys(graph)
-    return {name for name in given if name in keys and "/" in keys[name][0]}
+    return {
+        name for name in given if name in keys and "/" in keys[name][0] and not is_seed(graph, name)
+    }
 
 
 def taken_inside(node: GraphNode, answers: dict[str, Any]) -> dict[str, Any]:

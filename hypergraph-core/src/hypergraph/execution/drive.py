@@ -43,8 +43,7 @@ class Escaped:
 async def drive(flow: Flow, handlers: Handlers, emit: Dispatcher | None) -> Any:
     """Carry out a flow to its end and return its result. Exceptions leave as they are.
 
-    What has no handler is a flow, or all of several, which are then carried out one by one. What a
-    listener raises on an event is reported to ``emit``.
+    What has no handler is a flow, or all of several, done one by one. ``emit`` reports bad listeners.
     """
     handler_of = handlers.get
     outer: list[Flow] = []
@@ -61,8 +60,7 @@ async def drive(flow: Flow, handlers: Handlers, emit: Dispatcher | None) -> Any:
             send = step = flow.send
             continue
         except BaseException as raised:
-            hidden = stopped is not None and raised.__cause__ is stopped
-            argument = stopped if hidden else raised
+            argument = stopped if raised.__cause__ is stopped is not None else raised
             if not outer:
                 break
             flow = outer.pop()

@@ -53,8 +53,9 @@ class Execution:
         self.limit = limit
         self.values = values = tables.template.copy()
         values[0] = limit
-        for name in schedule.given if not resumed else inputs:
-            values[tables.slots[name]] = inputs[name]
+        if not resumed:
+            for name in schedule.given:
+                values[tables.slots[name]] = inputs[name]
         self.runs = [0] * len(tables.nodes)
         self.children: dict[str, Any] = {}  # the outcome of each nested graph, by its node
         self._written = bytearray(len(values))
@@ -64,6 +65,8 @@ class Execution:
             self._due = set(tables.first_due)
             self._wanted = tables.wanted.copy()
             self._lacking = tables.lacking.copy()
+        if resumed:
+            self.give(inputs)
 
     # -- what is next ------------------------------------------------------------------------
 
@@ -154,7 +157,7 @@ class Execution:
         for name, value in inputs.items():
             slot = self.tables.slots[name]
             written = self._written[slot]
-            self._write(Output(slot, (), self.tables.takers(name)), value)
+            self._write(self.tables.from_outside(name), value)
             self._written[slot] = written
 
     # -- what a result changes ---------------------------------------------------------------

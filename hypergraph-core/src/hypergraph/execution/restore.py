@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from hypergraph.checkpointers import StepKind, StepRecord
 from hypergraph.content import content_key
 from hypergraph.errors import UnkeyableError
+from hypergraph.execution.answers import nested_answers
 from hypergraph.execution.execution import Execution
 from hypergraph.execution.plan import Schedule
 from hypergraph.execution.records import GATE, NESTED_GRAPH, ONE_OUTPUT
@@ -38,7 +39,8 @@ def restored(trail: Trail, schedule: Schedule, inputs: Mapping[str, Any], limit:
     if journal is None or not steps:
         return Restored(Execution(schedule, inputs, limit), {}, 0, {})
     if trail.superstep is None:  # the run as a whole has its inputs among the steps
-        run = _repeated(Execution(schedule, steps[0].values, limit, resumed=True), trail, steps[1:])
+        begun = _values(schedule.plan.graph, steps[0])
+        run = _repeated(Execution(schedule, begun, limit, resumed=True), trail, steps[1:])
     else:
         first = inputs if trail.earlier is None else trail.earlier
         run = _repeated(Execution(schedule, first, limit, resumed=True), trail, steps)
@@ -47,6 +49,12 @@ def restored(trail: Trail, schedule: Schedule, inputs: Mapping[str, Any], limit:
             _give(run.execution, run.done, run.earlier, given)
             return Restored(run.execution, {}, run.generation + bool(run.done), run.earlier)
     return run
+
+
+def _values(graph: Graph, step: StepRecord) -> dict[str, Any]:
+    """Return the inputs of a step without the answers among them, which come when they are asked for."""
+    answers = nested_answers(graph, step.values)
+    return {name: value for name, value in step.values.items() if name not in answers}
 
 
 def _give(
@@ -73,7 +81,7 @@ def _repeated(execution: Execution, trail: Trail, steps: Sequence[StepRecord]) -
     redo = execution.redo
     for step in steps:
         if step.kind is StepKind.INPUTS:
-            _give(execution, done, earlier, step.values)
+            _give(execution, done, earlier, _values(execution.schedule.plan.graph, step))
             done, generation = {}, step.generation
             continue
         if step.generation != generation:

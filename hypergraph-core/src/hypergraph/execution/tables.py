@@ -57,6 +57,7 @@ class Tables:
         self.lacking = [1] * count  # a skipped node lacks something for ever
         self.outputs: list[tuple[Output, ...]] = [()] * count
         self.targets: list[tuple[tuple[int, int], ...]] = [()] * count
+        self._waiting: dict[str, list[int]] = {}  # who lacks a value at first
         self._fill()
         self.contested = {
             self.slots[name] for name, many in plan.graph.wiring.producers.items() if len(many) > 1
@@ -86,7 +87,7 @@ class Tables:
         """Work out what each node lacks and wants at first, and whom each write triggers."""
         schedule, wiring = self.schedule, self.schedule.plan.graph.wiring
         entries = self._open_entries()
-        waiting: dict[str, list[int]] = {}
+        waiting = self._waiting
         for number in schedule.active:
             node = self.nodes[number]
             lacks = [
@@ -99,6 +100,10 @@ class Tables:
                 waiting.setdefault(name, []).append(number)
             if number not in wiring.gates or number in entries:
                 self.wanted[number] = CHANGED
+        for number in schedule.skipped:  # what it wrote in an earlier turn is still there
+            self.outputs[number] = tuple(
+                Output(self.slots[name], (), ()) for name in self.nodes[number].outputs
+            )
         for number in schedule.active:
             node = self.nodes[number]
             self.outputs[number] = tuple(
@@ -141,14 +146,15 @@ class Tables:
             return True
         return not reaches_ungated(target, source, wiring.gates, schedule.order.rounds[target])
 
-    def takers(self, name: str) -> tuple[int, ...]:
-        """Return the nodes that a value given from outside makes due."""
+    def from_outside(self, name: str) -> Output:
+        """Return what a value that is given to a run in the middle does: whom it makes due."""
         wiring, entries = self.schedule.plan.graph.wiring, self._open_entries()
-        return tuple(
+        takers = tuple(
             node
             for node in wiring.consumers.get(name, ())
             if node not in self.schedule.skipped and (node not in wiring.gates or node in entries)
         )
+        return Output(self.slots[name], tuple(self._waiting.get(name, ())), takers)
 
     @property
     def before(self) -> list[int]:

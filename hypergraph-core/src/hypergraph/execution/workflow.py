@@ -21,7 +21,12 @@ from hypergraph.checkpointers import (
     WorkflowStatus,
 )
 from hypergraph.errors import AnswerError, CheckpointError, VersionMismatchError, did_you_mean
-from hypergraph.execution.answers import check_answers, nested_answers, response_keys
+from hypergraph.execution.answers import (
+    check_answers,
+    is_seed,
+    nested_answers,
+    response_keys,
+)
 from hypergraph.execution.context import Scope, Settings
 from hypergraph.execution.effects import Begin, End, Flow, Put, Save
 from hypergraph.execution.flow import run_flow
@@ -61,7 +66,7 @@ def workflow_flow(
     assert trail is not None
     stored = yield Begin(workflow_id)
     try:
-        taken = _intake(graph, stored, given, workflow_id, force_resume)
+        taken = _intake(graph, stored, given, force_resume)
         plan.schedule(tuple(taken.inputs))
         header = _header(settings, scope, graph, workflow_id, stored.workflow)
         journal = Journal(workflow_id, stored.steps, settings.wall)
@@ -109,12 +114,10 @@ def fresh_intake(graph: Graph, given: Mapping[str, Any]) -> Intake:
     check_answers(graph, given)
     nested = nested_answers(graph, given)
     inputs = {name: value for name, value in given.items() if name not in nested}
-    return Intake(inputs, inputs, {name: given[name] for name in given if name in nested})
+    return Intake(inputs, dict(given), {name: given[name] for name in given if name in nested})
 
 
-def _intake(
-    graph: Graph, stored: Stored, given: Mapping[str, Any], workflow_id: str, force: bool
-) -> Intake:
+def _intake(graph: Graph, stored: Stored, given: Mapping[str, Any], force: bool) -> Intake:
     workflow = stored.workflow
     if workflow is None:
         return fresh_intake(graph, given)
@@ -125,26 +128,62 @@ def _intake(
     for step in stored.steps:
         if step.kind is StepKind.INPUTS:
             recorded.update(step.values)
-    pending: set[str] = set()
-    if workflow.status is WorkflowStatus.PAUSED:
-        pending = {pause.response_key for pause in workflow.pauses}
-        for name in given:
-            if name in response_keys(graph) and name not in pending and name not in recorded:
-                raise _not_pending(name, pending, workflow_id)
-    answering = pending | nested_answers(graph, given)
-    answers = {name: value for name, value in given.items() if name in answering}
-    inputs = {name: value for name, value in given.items() if name not in answering}
-    goes_on = workflow.status is not WorkflowStatus.COMPLETED
-    new = changed(recorded, inputs) if goes_on else inputs
-    return Intake({**recorded, **inputs}, new, answers)
+    paused = workflow.status is WorkflowStatus.PAUSED
+    pending = {pause.response_key for pause in workflow.pauses} if paused else set()
+    answers = {name: value for name, value in given.items() if name in pending}
+    inputs = {name: value for name, value in given.items() if name not in pending}
+    if workflow.status is WorkflowStatus.COMPLETED:
+        new = inputs
+        for name in _overtaken(graph, recorded, new):
+            del recorded[name]
+    else:
+        new = changed(recorded, inputs)
+        answers |= _unused_answers(graph, stored, recorded)
+    for name in response_keys(graph):
+        if name in new and (paused or not is_seed(graph, name)):
+            raise _not_pending(name, pending, workflow)
+    known = {**recorded, **inputs}
+    nested = nested_answers(graph, known)
+    return Intake({name: known[name] for name in known if name not in nested}, new, answers)
 
 
-def _not_pending(name: str, pending: Iterable[str], workflow_id: str) -> AnswerError:
+def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Return the outputs given in earlier turns that what is given in this one makes anew."""
+    wiring = graph.wiring
+    reached: set[int] = set()
+    todo = [node for name in new for node in wiring.consumers.get(name, ())]
+    while todo:
+        node = todo.pop()
+        if node not in reached:
+            reached.add(node)
+            todo += wiring.successors[node]
+    return [
+        name
+        for name in recorded
+        for producer in wiring.producers.get(name, ())[:1]
+        if producer in reached and wiring.cycle_of(producer) is None
+    ]
+
+
+def _unused_answers(graph: Graph, stored: Stored, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers given in advance to interrupts of nested graphs that were not reached yet."""
+    answered = {step.path for step in stored.steps if step.kind is StepKind.ANSWER}
+    keys = response_keys(graph)
+    unused = [name for name in nested_answers(graph, recorded) if keys[name][0] not in answered]
+    return {name: recorded[name] for name in unused}
+
+
+def _not_pending(name: str, pending: Iterable[str], workflow: Workflow) -> AnswerError:
     waiting = sorted(pending)
+    waits = (
+        f"answer what it waits for: {', '.join(map(repr, waiting))}."
+        if waiting
+        else ("it waits for no answer; give other inputs, or start another workflow_id.")
+    )
     return AnswerError(
         f"No interrupt waits for {name!r}.{did_you_mean(name, waiting)}",
-        where=f"workflow {workflow_id!r}, which is paused",
-        fix=f"answer what it waits for: {', '.join(map(repr, waiting)) or 'nothing'}.",
+        where=f"workflow {workflow.id!r}, which is {workflow.status.value}",
+        fix=waits,
     )
 
 

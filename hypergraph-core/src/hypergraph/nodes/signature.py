@@ -104,14 +104,20 @@ def _from_inspect(func: Callable[..., Any]) -> Signature:
     )
 
 
+_LONGEST = 100  # wrappers around a function; one that wraps itself has no end
+
+
 def _kind(func: Callable[..., Any]) -> tuple[bool, bool]:
     """Say whether calling ``func`` gives an awaitable, and whether it gives a generator.
 
     A plain wrapper usually hands on what the wrapped function gives. Where it does not, the value it
     returns is taken as it is.
     """
-    inner = inspect.unwrap(func)
-    for candidate in (func, getattr(type(func), "__call__", None), inner):  # noqa: B004
+    chain: list[Any] = [func, getattr(type(func), "__call__", None)]  # noqa: B004
+    inspect.unwrap(
+        func, stop=lambda wrapper: chain.append(wrapper.__wrapped__)
+    )  # each link in turn
+    for candidate in chain:
         if inspect.isasyncgenfunction(candidate):
             return True, True
         if inspect.iscoroutinefunction(candidate):

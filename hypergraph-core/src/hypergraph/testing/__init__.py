@@ -1,7 +1,7 @@
 """The conformance kit: what a graph means, executable, for authors of runners.
 
 Rule of this package: nothing here is imported before it is asked for, and pytest is never touched
-unless it is used: `RunnerSuite` needs pytest, ``strategies`` needs hypothesis, the others
+unless it is used: the suites need pytest, ``strategies`` needs hypothesis, the others
 neither.
 """
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
         recorded,
     )
     from hypergraph.testing.reference_runner import ReferenceRunner
-    from hypergraph.testing.suite import RunnerSuite
+    from hypergraph.testing.suite import CheckpointerSuite, RunnerSuite
 
 __all__ = [
+    "CheckpointerSuite",
     "Crash",
     "CrashingCheckpointer",
     "Executions",
@@ -44,6 +45,7 @@ __getattr__, __dir__ = lazy_module(
         "recorded": "hypergraph.testing.crash",
         "as_async": "hypergraph.testing.asynchrony",
         "ManualClock": "hypergraph.testing.clock",
+        "CheckpointerSuite": "hypergraph.testing.suite",
         "RunnerSuite": "hypergraph.testing.suite",
         "ReferenceRunner": "hypergraph.testing.reference_runner",
     },

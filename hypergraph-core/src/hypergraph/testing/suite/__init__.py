@@ -1,4 +1,4 @@
-"""`RunnerSuite`: what every runner must do, as one class to inherit from.
+"""`RunnerSuite`: what every runner must do, as one class to inherit from; `CheckpointerSuite` likewise.
 
 Rule of this package: one file per subject; a test's name says what is promised, its graph fits on
 a few lines, and its failure tells a runner's author what to do.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in (
-    "base", "capabilities", "cycles", "dags", "errors", "gates", "generators", "mapping", "nesting",
-    "observing",
+    "base", "capabilities", "checkpointers", "cycles", "dags", "errors", "gates", "generators",
+    "mapping", "nesting", "observing",
 )))  # fmt: skip
 
 from hypergraph.testing.suite.capabilities import CapabilityRules  # noqa: E402
+from hypergraph.testing.suite.checkpointers import CheckpointerSuite  # noqa: E402
 from hypergraph.testing.suite.cycles import CycleRules  # noqa: E402
 from hypergraph.testing.suite.dags import DagRules  # noqa: E402
 from hypergraph.testing.suite.errors import ErrorRules  # noqa: E402
@@ -23,7 +24,7 @@ from hypergraph.testing.suite.mapping import MapRules  # noqa: E402
 from hypergraph.testing.suite.nesting import NestingRules  # noqa: E402
 from hypergraph.testing.suite.observing import EventRules  # noqa: E402
 
-__all__ = ["RunnerSuite"]
+__all__ = ["CheckpointerSuite", "RunnerSuite"]
 
 
 class RunnerSuite(
