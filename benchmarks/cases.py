@@ -38,7 +38,7 @@ class Case:
 FIGURES = {
     "seconds": "time that passed",
     "cpu": "time on processors, of all threads",
-    "lengthening": "how many times the processor time of its first tenth the last tenth of a call took",
+    "lengthening": "how many times the processor time of its first half the second half of a call took",
     "held": "bytes that the result holds",
     "peak": "bytes held at most while it ran",
     "file": "bytes that each unit more adds to the files",
@@ -124,7 +124,7 @@ ASYNC = (
          size=500, units=1000, target=40.0, figure="cpu", peer_size=50),
     Case(name="saved-file", title="file per step, beside a state of 1 MB", kind="saved-file",
          size=1000, units=2000, unit="B", target=200.0, figure="file", peer_size=30),
-    Case(name="saved-long", title="10k steps: last 1000 against the first", kind="saved-long",
+    Case(name="saved-long", title="10k steps: second half against the first", kind="saved-long",
          size=5001, unit="x", target=1.25, figure="lengthening", peers=False, quick=False),
     Case(name="resume", title="resume of 1000 steps, per step", kind="resume",
          size=500, units=1000, target=5.0),

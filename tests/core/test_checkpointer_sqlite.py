@@ -1,5 +1,6 @@
 """The file of a SqliteCheckpointer: where it is, when a step is in it, how much room it takes."""
 
+import itertools
 import os
 import pathlib
 import signal
@@ -18,7 +19,10 @@ from hypergraph.checkpointers import (
     StepKind,
     StepRecord,
     WorkflowStatus,
+    database,
+    sqlite,
 )
+from hypergraph.checkpointers.schema import prepare
 from hypergraph.errors import CheckpointError, HypergraphWarning, UnstorableValueError
 from hypergraph.testing.suite.checkpointers import HISTORY, header, safe, steps_of
 
@@ -295,7 +299,7 @@ def test_a_small_step_takes_200_bytes_whatever_else_there_is(make):
         safe(checkpointer.end("w"))
         sizes.append(size_of(checkpointer))
     assert sizes[0] < 150_000
-    first, second = (later - earlier for earlier, later in zip(sizes, sizes[1:], strict=False))
+    first, second = (later - earlier for earlier, later in itertools.pairwise(sizes))
     assert first <= 200 * 5000
     assert abs(second - first) < 0.05 * first  # linear
 
@@ -303,16 +307,32 @@ def test_a_small_step_takes_200_bytes_whatever_else_there_is(make):
 # --- what goes wrong ----------------------------------------------------------------------------
 
 
-def limit_pages(checkpointer, more):
-    def limit(connection):
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {pages + more if more else 2**30}")
+@pytest.fixture
+def limit_pages(monkeypatch):
+    """A function that lets the file of a checkpointer grow by so many pages."""
 
-    checkpointer._database.run("read", limit)
+    def limited(checkpointer, more):
+        def limit(connection):
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            top = 2**30 if more is None else pages + more
+            connection.execute(f"PRAGMA max_page_count = {top}")
+            return top
+
+        top = checkpointer._database.run("read", limit)
+
+        def limited_from_the_start(connection, where):
+            prepare(connection, where)
+            connection.execute(f"PRAGMA max_page_count = {top}")
+
+        monkeypatch.setattr(database, "prepare", limited_from_the_start)
+
+    return limited
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_a_full_disk_is_told_and_the_workflow_goes_on_when_there_is_room(make, durability):
+def test_a_full_disk_is_told_and_the_workflow_goes_on_when_there_is_room(
+    make, limit_pages, durability
+):
     checkpointer = make(durability=durability)
     run(checkpointer, steps=HISTORY[:3], status=WorkflowStatus.FAILED)
     limit_pages(checkpointer, 5)
@@ -368,6 +388,7 @@ except CheckpointError as error:
     print(error.what)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 found = checkpointer.begin("w").steps
+safe(checkpointer.put(header("w")))
 assert list(found) == steps[:len(found)]
 for step in steps[len(found):]:
     safe(checkpointer.save("w", step))
@@ -411,14 +432,12 @@ def test_the_failure_of_one_workflow_does_not_touch_the_others(make):
                 checkpointer.end(name).result(timeout=60)
 
 
-def test_a_program_that_ends_and_could_not_store_says_so(make):
+def test_a_program_that_ends_and_could_not_store_says_so(make, limit_pages):
     checkpointer = make(durability="exit")
     checkpointer.begin("w")
     checkpointer.put(header("w"))
     checkpointer.save("w", step(0, text="x" * 10**6))
     limit_pages(checkpointer, 1)
-    from hypergraph.checkpointers import sqlite  # noqa: PLC0415
-
     with pytest.warns(HypergraphWarning, match="disk is full"):
         sqlite._close_all()
 

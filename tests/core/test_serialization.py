@@ -1,3 +1,5 @@
+import enum
+import hmac
 import multiprocessing
 import os
 import pathlib
@@ -8,7 +10,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hypergraph.errors import InvalidSignatureError, KeyFileError
-from hypergraph.serialization import PickleSerializer, Serializer, default_key_file, load_key
+from hypergraph.serialization import (
+    JsonSerializer,
+    PickleSerializer,
+    Serializer,
+    default_key_file,
+    load_key,
+)
 
 KEY = b"k" * 32
 
@@ -152,3 +160,79 @@ def test_the_default_key_file_is_in_the_users_data_directory(tmp_path, monkeypat
     assert default_key_file() == pathlib.Path.home() / ".local/share/hypergraph/signing.key"
     monkeypatch.setattr("sys.platform", "darwin")
     assert "Application Support" in str(default_key_file())
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(json_values)
+def test_json_comes_back_equal_in_type_and_value(value):
+    serializer: Serializer = JsonSerializer()
+    data = serializer.dumps(value, b"anything")
+    assert repr(serializer.loads(data, b"")) == repr(value)  # tells 1 from 1.0 and 0.0 from -0.0
+    assert serializer.loads(memoryview(data), b"") == value
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Table(dict):
+    pass
+
+
+class Flag(enum.IntEnum):
+    UP = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        (1, 2), {1}, b"x", float("nan"), float("inf"), {1: 2}, {None: 1}, {("a",): 1}, Text("x"), Table(),
+        Flag.UP, "\ud800", {"\ud800": 1}, {Text("k"): 1}, object(), 1j, bytearray(b"x"),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_json_refuses_what_would_not_come_back_equal(value):
+    for nested in (value, [value], {"a": {"b": [value]}}):
+        with pytest.raises((TypeError, ValueError)):
+            JsonSerializer().dumps(nested, b"")
+
+
+def test_json_refuses_what_never_ends():
+    endless: list = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="200"):
+        JsonSerializer().dumps(endless, b"")
+
+
+@pytest.mark.parametrize(
+    "data", [b"NaN", b"[Infinity]", b"-Infinity", b"", b"[1", b"\xff", b"{'a': 1}"]
+)
+def test_json_that_nobody_wrote_is_a_value_error(data):
+    with pytest.raises(ValueError):  # noqa: PT011 - of whichever kind
+        JsonSerializer().loads(data, b"")
+
+
+@given(st.binary(max_size=300), st.binary(max_size=200), st.binary(min_size=32, max_size=200))
+def test_the_signature_is_the_hmac_of_context_and_pickle(value, context, key):
+    data = PickleSerializer(key).dumps(value, context)
+    body = len(context).to_bytes(4, "big") + context + data[32:]
+    assert data[:32] == hmac.digest(key, body, "sha256")
+
+
+def test_large_values_are_signed_in_the_same_way():
+    for size in (8100, 8192, 8193, 100_000):
+        data = PickleSerializer(KEY).dumps(bytes(size), b"here")
+        body = (4).to_bytes(4, "big") + b"here" + data[32:]
+        assert data[:32] == hmac.digest(KEY, body, "sha256")
+        assert PickleSerializer(KEY).loads(memoryview(data), b"here") == bytes(size)
+        with pytest.raises(InvalidSignatureError):
+            PickleSerializer(KEY).loads(data, b"there")

@@ -82,13 +82,6 @@ class Server:
     def said(self) -> str:
         return self.output.read_text(encoding="utf-8")
 
-    def end(self, how: signal.Signals) -> None:
-        if self.process is not None:
-            self.http.close()
-            self.process.send_signal(how)
-            self.process.wait(PATIENCE)
-            self.process = None
-
     # -- what the tests ask it ---------------------------------------------------------------
 
     def new(self, request: str) -> tuple[str, list[Told]]:
@@ -157,6 +150,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield server
     server.end(signal.SIGKILL)
     assert "Traceback" not in server.said
+    assert "Dear" not in server.said
 
 
 # --- what a letter goes through ---------------------------------------------------------------

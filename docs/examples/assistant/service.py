@@ -83,7 +83,7 @@ STATUS = {
 }
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def refused(_: Request, error: Exception) -> Response:
     """Say why not. The messages of hypergraph hold names and types, and never values."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
@@ -170,7 +170,7 @@ def create_app(
     graph = assistant(model or LocalModel(), outbox or Outbox(home / "outbox"))
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         with SqliteCheckpointer(home / "letters.db") as store:
             yield {"graph": graph, "store": store, "runner": AsyncRunner(checkpointer=store)}
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
+import anyio.lowlevel
 from anyio import from_thread
 
 from hypergraph.errors import AnswerError, did_you_mean
@@ -74,17 +75,19 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Cancel the run if it has not ended, and wait until nothing of it is left; no event follows."""
-        self._channel.leave()
+        self._leave()
         if self._run is not None:
-            self._run.cancel()
             with anyio.CancelScope(shield=True):  # who is cancelled leaves nothing behind either
                 await self._run.wait()
 
     def __del__(self) -> None:
-        run = getattr(self, "_run", None)
-        if run is not None:
-            self._channel.leave()
-            run.cancel()
+        if getattr(self, "_run", None) is not None:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._run is not None:
+            self._run.cancel()  # before anything of it goes on
+        self._channel.leave()
 
     def _begin(self) -> None:
         self._run = spawn(self._channel.run(self._start))
@@ -192,6 +195,8 @@ class Channel:
         finally:
             if wakeup in self.waiting:
                 self.waiting.remove(wakeup)
+        if self.left:
+            await anyio.lowlevel.checkpoint()  # to be cancelled
 
     def _tell(self) -> None:
         asking, self._asking = self._asking, None

@@ -80,7 +80,7 @@ class MemoryCheckpointer:
         with self._lock:
             self._check_held(workflow_id)
             kept = self._kept.get(workflow_id)
-            expected = 0 if kept is None else len(kept.rows)
+            expected = None if kept is None else len(kept.rows)
             if kept is None or step.index != expected:
                 raise refusals.out_of_order(workflow_id, "", step.index, expected)
             kept.rows.append(self._records.dump_step(b"", step))

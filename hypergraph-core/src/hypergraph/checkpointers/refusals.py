@@ -86,10 +86,11 @@ def not_held(workflow_id: str, place: str) -> CheckpointError:
     )
 
 
-def out_of_order(workflow_id: str, place: str, index: int, expected: int) -> CheckpointError:
-    """Return the error for a step that does not follow the last one."""
+def out_of_order(workflow_id: str, place: str, index: int, expected: int | None) -> CheckpointError:
+    """Return the error for a step that does not follow the last one; ``None``: nor is there a header."""
+    follows = "before the header" if expected is None else f"where step {expected} comes next"
     return CheckpointError(
-        f"Step {index} was given where step {expected} comes next.",
+        f"Step {index} was given {follows}.",
         where=workflow(workflow_id, place),
         fix="put() the header first, then save() steps in order, counted on from what begin() returned",
     )

@@ -164,8 +164,9 @@ class SqliteCheckpointer:
         held = self._holding(workflow_id)
         if held.error is not None:
             raise held.error
-        if step.index != held.steps or not held.known:
-            raise refusals.out_of_order(workflow_id, self._place, step.index, held.steps)
+        expected = held.steps if held.known else None
+        if step.index != expected:
+            raise refusals.out_of_order(workflow_id, self._place, step.index, expected)
         row = self._records.dump_step(held.salt, step)
         held.steps += 1
         return self._submit(Op(held, row))

@@ -87,8 +87,11 @@ def workflow_flow(
     except GeneratorExit:
         raise
     except BaseException as error:
-        failed = Outcome({}, status=RunStatus.FAILED, error=error)
-        yield from _let_go(workflow_id, _ended(settings, header, failed), error)
+        ended = None  # a run that was cancelled is cut off, like one whose process died
+        if isinstance(error, Exception):
+            failed = Outcome({}, status=RunStatus.FAILED, error=error)
+            ended = _ended(settings, header, failed)
+        yield from _let_go(workflow_id, ended, error)
         raise
     return outcome
 

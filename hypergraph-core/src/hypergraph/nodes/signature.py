@@ -114,9 +114,9 @@ def _kind(func: Callable[..., Any]) -> tuple[bool, bool]:
     returns is taken as it is.
     """
     chain: list[Any] = [func, getattr(type(func), "__call__", None)]  # noqa: B004
-    inspect.unwrap(
-        func, stop=lambda wrapper: chain.append(wrapper.__wrapped__)
-    )  # each link in turn
+    link: Any = func
+    while (link := getattr(link, "__wrapped__", None)) is not None and len(chain) < _LONGEST:
+        chain.append(link)
     for candidate in chain:
         if inspect.isasyncgenfunction(candidate):
             return True, True
