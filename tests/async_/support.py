@@ -8,12 +8,23 @@ import anyio.lowlevel
 import pytest
 import sniffio
 
-from hypergraph import MemoryCache
+from hypergraph import MemoryCache, node
 from hypergraph.checkpointers import MemoryCheckpointer
 from hypergraph_runner_async import AsyncRunner
 from tests.sync.support import Listener, notes
 
-__all__ = ["LANES", "LONG", "Listener", "Peak", "Room", "follow", "in_every_lane", "notes", "steps"]
+__all__ = [
+    "Counted",
+    "LANES",
+    "LONG",
+    "Listener",
+    "Peak",
+    "Room",
+    "follow",
+    "in_every_lane",
+    "notes",
+    "steps",
+]
 
 LONG = 20  # seconds after which a test that waits has failed
 
@@ -65,6 +76,36 @@ class Room:
             self._full.set()
         with anyio.fail_after(LONG):
             await self._full.wait()
+
+
+class Counted:
+    """An endless generator node that counts what it has yielded, and notes its end."""
+
+    def __init__(self, kind="async", count=10**9):
+        self.yielded, self.ended, self.count = 0, False, count
+        self.node = node(getattr(self, f"_{kind}")(), name="endless", output_name="out")
+
+    def _async(self):
+        async def endless(x):
+            try:
+                for i in range(self.count):
+                    self.yielded += 1
+                    yield i
+            finally:
+                self.ended = True
+
+        return endless
+
+    def _sync(self):
+        def endless(x):
+            try:
+                for i in range(self.count):
+                    self.yielded += 1
+                    yield i
+            finally:
+                self.ended = True
+
+        return endless
 
 
 def tasks():

@@ -317,7 +317,9 @@ async def test_a_graph_of_sync_nodes_lets_other_tasks_go_on(kind, observed):
         return n + 1
 
     graphs = {
-        "loop": Graph([node(work, output_name="n"), branch(when_true="work", when_false=END)(_few)]),
+        "loop": Graph(
+            [node(work, output_name="n"), branch(when_true="work", when_false=END)(_few)]
+        ),
         "generation": Graph([node(work, name=f"work{i}", output_name=f"n{i}") for i in range(20)]),
         "map": Graph([Graph([node(work)], name="inner").as_node().map_over("n")]),
     }

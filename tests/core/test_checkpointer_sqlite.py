@@ -23,6 +23,7 @@ from hypergraph.checkpointers import (
     sqlite,
 )
 from hypergraph.checkpointers.schema import prepare
+from hypergraph.checkpointers.writer import Op
 from hypergraph.errors import CheckpointError, HypergraphWarning, UnstorableValueError
 from hypergraph.testing.suite.checkpointers import HISTORY, header, safe, steps_of
 
@@ -496,3 +497,19 @@ def test_a_store_that_is_dropped_stores_what_it_was_given(make, tmp_path):
     assert len(other.begin("w").steps) == 1
     assert not [one for one in threading.enumerate() if "other.db" in one.name]
     assert pathlib.Path(other.path).exists()
+
+
+def test_the_last_reference_may_go_in_the_thread_that_writes(make, tmp_path):
+    make()
+    box = [SqliteCheckpointer(tmp_path / "other.db", durability="async")]
+    box[0].begin("w")
+    box[0].put(header("w"))
+    box[0].save("w", step(0))
+    writer = box[0]._writer
+    ready = threading.Event()
+    writer.submit(Op(job=lambda connection: ready.wait(60) and box.clear()))
+    (thread,) = [one for one in threading.enumerate() if "other.db" in one.name]
+    ready.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert len(make("other.db").begin("w").steps) == 1

@@ -164,12 +164,16 @@ def test_the_default_key_file_is_in_the_users_data_directory(tmp_path, monkeypat
 
 # --- JSON ---------------------------------------------------------------------------------------
 
+texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @given(json_values)
@@ -195,8 +199,8 @@ class Flag(enum.IntEnum):
 @pytest.mark.parametrize(
     "value",
     [
-        (1, 2), {1}, b"x", float("nan"), float("inf"), {1: 2}, {None: 1}, {("a",): 1}, Text("x"), Table(),
-        Flag.UP, "\ud800", {"\ud800": 1}, {Text("k"): 1}, object(), 1j, bytearray(b"x"),
+        (1, 2), {1}, b"x", float("nan"), float("inf"), {1: 2}, {None: 1}, {("a",): 1}, Text("x"),
+        Table(), Flag.UP, "\ud800", {"\ud800": 1}, {Text("k"): 1}, object(), 1j, bytearray(b"x"),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip

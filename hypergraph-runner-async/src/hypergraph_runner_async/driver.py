@@ -12,6 +12,7 @@ from inspect import isawaitable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from hypergraph.checkpointers import Checkpointer
 from hypergraph.events.types import EVENTS, Event, NodeErrorEvent, RunEndEvent
@@ -73,7 +74,7 @@ class Driver:
             Sleep: lambda effect: Later(sleep(effect.seconds)),
             Nest: lambda effect: Later(self._nest(effect)),
             All: lambda effect: Later(self._all(effect)),
-            Ask: lambda effect: Later(calling.limited(partial(self._ask, effect))),
+            Ask: lambda effect: Later(self._ask(effect)),
             Wait: lambda effect: Later(self._wait(effect)),
             Begin: lambda effect: Later(self._begin(effect)),
             Put: lambda effect: self._stored(self._store.put(effect.workflow)),
@@ -125,7 +126,16 @@ class Driver:
     def _call(self, effect: Call) -> Any:
         if effect.start is not None:
             self._tell_start(effect.start)
-        return self._calling.call(effect.node, effect.function, effect.inputs.values())
+        node, stream = effect.node, self._stream
+        if stream is not None and stream.events and not (node.is_async or self._calling.threads):
+            return Later(self._called_when_seen(effect))
+        return self._calling.call(node, effect.function, effect.inputs.values())
+
+    async def _called_when_seen(self, effect: Call) -> Any:
+        """Let who follows the run see how far it is before a sync node holds up the loop."""
+        await anyio.lowlevel.checkpoint()
+        result = self._calling.call(effect.node, effect.function, effect.inputs.values())
+        return await result.awaitable if type(result) is Later else result
 
     async def _streamed_in_time(self, effect: Stream) -> Any:
         if self._calling.threads and not effect.node.is_async:
@@ -213,20 +223,17 @@ class Driver:
     async def _begin(self, effect: Begin) -> Any:
         """Take hold of a workflow; a run that is cancelled meanwhile lets go of it again."""
         store, workflow_id = self._store, effect.workflow_id
-        state = {"wanted": True, "held": False}
+        stored = None
 
         def begin() -> Any:
+            nonlocal stored
             stored = store.begin(workflow_id)
-            state["held"] = True
-            if not state["wanted"]:
-                store.end(workflow_id)
             return stored
 
         try:
             return await in_worker_thread(begin)
         except BaseException:
-            state["wanted"] = False
-            if state["held"]:
+            if stored is not None:
                 store.end(workflow_id)
             raise
 

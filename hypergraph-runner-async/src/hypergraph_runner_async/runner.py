@@ -21,17 +21,22 @@ from hypergraph.execution.answers import response_keys
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.effects import Flow
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
-from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.outcome import Outcome
-from hypergraph.execution.plan import Plan, plan_of
+from hypergraph.execution.plan import Plan
 from hypergraph.execution.trail import Trail
 from hypergraph.execution.workflow import fresh_intake, workflow_flow
 from hypergraph.graph import Graph
-from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
 from hypergraph.results import RunResult
 from hypergraph.runners.base import chosen_inputs
 from hypergraph.runners.clock import Clock
-from hypergraph.runners.engine import EngineRunner, nested_scope, top_scope
+from hypergraph.runners.engine import (
+    EngineRunner,
+    check_map,
+    map_items,
+    narrow_items,
+    nested_scope,
+    top_scope,
+)
 from hypergraph.runners.limits import Limiter, current_limiter
 from hypergraph.runners.options import Options, known_inputs
 from hypergraph_runner_async.calling import Calling
@@ -134,9 +139,12 @@ class AsyncRunner(EngineRunner):
     ) -> EventStream:
         """Run the graph once, and follow it: the stream gives its events in order.
 
-        Takes the options of `run`, and raises at once what `run` raises before anything runs.
+        Takes the options of `run`. What `run` raises before anything runs is raised here, but what a
+        workflow that is stored has against it: that comes with the first event.
         """
         run = self._checked(graph, inputs, values, options)
+        if self.checkpointer is None:
+            run.plan.schedule(tuple(fresh_intake(graph, run.given).inputs))
 
         async def start(channel: Channel) -> RunResult:
             return await self._carried_out(run, channel)
@@ -185,16 +193,13 @@ class AsyncRunner(EngineRunner):
         item's place and the rest is finished. Raises ``GraphConfigError`` for a graph with interrupts,
         and otherwise as `run`.
         """
-        plan_of(graph)  # what is no graph is refused first
-        refuse_mapped_interrupts(graph, graph.where)
-        check_map_mode(map_mode, graph.where)
+        check_map(graph, map_mode)
         if options.get("workflow_id") is not None:
             raise TypeError(
                 "map() takes no workflow_id: run() each item under a workflow_id of its own"
             )
         run = plan, given, chosen = self._checked(graph, inputs, values, options)
-        names = map_names(map_over, given, graph.where)
-        size, rows = map_rows(names, given, map_mode, graph.where)
+        names, size, rows = map_items(graph, given, map_over, map_mode)
         keep = chosen.on_error == "return"
         limiter, token = _limited(chosen.max_concurrency)
         try:
@@ -210,9 +215,7 @@ class AsyncRunner(EngineRunner):
                 results = await driver.carry_out(whole_run(settings, scope, graph.name, flow))
         finally:
             current_limiter.reset(token)
-        if chosen.select is None:
-            return results
-        return [chosen.narrow(item) if isinstance(item, dict) else item for item in results]
+        return narrow_items(results, chosen)
 
     async def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
         """Run a nested graph for another runner, as a part of its run."""

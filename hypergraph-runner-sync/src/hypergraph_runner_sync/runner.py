@@ -15,15 +15,20 @@ from hypergraph.capabilities import RunnerCapabilities
 from hypergraph.execution.context import Context
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
 from hypergraph.execution.lanes import item_runner, lane_fits, run_plan
-from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.outcome import Outcome
 from hypergraph.execution.places import place_item
-from hypergraph.execution.plan import Plan, plan_of
+from hypergraph.execution.plan import Plan
 from hypergraph.graph import Graph
-from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
 from hypergraph.results import RunResult
 from hypergraph.runners.base import chosen_inputs
-from hypergraph.runners.engine import EngineRunner, nested_scope, top_scope
+from hypergraph.runners.engine import (
+    EngineRunner,
+    check_map,
+    map_items,
+    narrow_items,
+    nested_scope,
+    top_scope,
+)
 from hypergraph.runners.limits import current_limiter
 from hypergraph.runners.options import DEFAULTS, Options, RunOptions, known_inputs, read_options
 from hypergraph_runner_sync.driver import carry_out
@@ -114,17 +119,14 @@ class SyncRunner(EngineRunner):
         and otherwise as ``run``.
         """
         given = chosen_inputs(inputs, values)
-        plan_of(graph)  # what is no graph is refused first
-        refuse_mapped_interrupts(graph, graph.where)
-        check_map_mode(map_mode, graph.where)
+        check_map(graph, map_mode)
         if on_error not in ("raise", "return"):
             raise TypeError('on_error must be "raise" or "return"')
         plan = self.accepted(graph)
         chosen = read_options(options, graph) if options else DEFAULTS
         if chosen.allow_extra:
             given = known_inputs(graph, given)
-        names = map_names(map_over, given, graph.where)
-        size, rows = map_rows(names, given, map_mode, graph.where)
+        names, size, rows = map_items(graph, given, map_over, map_mode)
         keep = on_error == "return"
         if self.cache is None and self.unheard(chosen) and lane_fits(plan, tuple(given)):
             results = _map_unobserved(plan, given, names, rows, chosen.max_iterations, keep)
@@ -134,9 +136,7 @@ class SyncRunner(EngineRunner):
             flow = map_flow(settings, scope, plan, given, names, rows, keep)
             flow = whole_run(settings, scope, graph.name, flow)
             results = carry_out(flow, settings, self.clock.sleep)
-        if chosen.select is None:
-            return results
-        return [chosen.narrow(item) if isinstance(item, dict) else item for item in results]
+        return narrow_items(results, chosen)
 
     def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
         """Run a nested graph for another runner; events reach the parent's listeners too."""

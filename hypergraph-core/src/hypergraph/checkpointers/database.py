@@ -52,7 +52,7 @@ class Database:
                     action = "opened"
                     self._connection = self._open()
                 return work(self._connection, *args, **named)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError) as error:  # too large a number for SQLite
                 failure = self.failure(error, action)
                 self.close()  # the file may be another one when it is used again
                 raise failure from error

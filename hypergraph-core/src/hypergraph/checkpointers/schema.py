@@ -39,14 +39,14 @@ def prepare(connection: sqlite3.Connection, where: str) -> None:
 
     Raises `CheckpointError` for a database of another program or of a newer version.
     """
-    version = _checked_version(connection, where)
+    version = checked_version(connection, where)
     connection.execute("PRAGMA trusted_schema = OFF")  # nor do we call what a file tells us to
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     while version < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = _checked_version(connection, where)  # another process may have been first
+            version = checked_version(connection, where)  # another process may have been first
             if version < len(MIGRATIONS):
                 for statement in MIGRATIONS[version]:
                     connection.execute(statement)
@@ -60,7 +60,11 @@ def prepare(connection: sqlite3.Connection, where: str) -> None:
             raise
 
 
-def _checked_version(connection: sqlite3.Connection, where: str) -> int:
+def checked_version(connection: sqlite3.Connection, where: str) -> int:
+    """Return how many migrations a database has had.
+
+    Raises `CheckpointError` for one of another program or of a newer version.
+    """
     (version, application, tables) = connection.execute(
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_user_version, pragma_application_id"

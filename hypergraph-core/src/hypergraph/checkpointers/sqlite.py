@@ -305,11 +305,14 @@ class SqliteCheckpointer:
 
         Any later use opens it again. Raises `CheckpointError` if something could not be stored.
         """
+        for end in self._stop():
+            end.result()
+
+    def _stop(self) -> list[Future[None]]:
         ends = [self.end(workflow_id) for workflow_id in list(self._held)]
         self._writer.stop()
-        self._database.close()
-        for end in ends:
-            end.result()
+        self._database.close()  # somebody may have read meanwhile
+        return ends
 
     def __enter__(self) -> Self:
         return self
@@ -325,7 +328,7 @@ class SqliteCheckpointer:
     def __del__(self) -> None:
         if "_writer" in self.__dict__:  # not when __init__ raised
             with contextlib.suppress(Exception):
-                self.close()
+                self._stop()
 
     def __repr__(self) -> str:
         return f"<SqliteCheckpointer durability={self._durability!r}>"
@@ -335,7 +338,10 @@ class SqliteCheckpointer:
     def _header(self, row: HeaderRow) -> tuple[Workflow, bytes]:
         """Return the header and the salt."""
         workflow, salt = row.read(self._records, self._place)
-        return row.counted(workflow, self._place, self._holds), salt
+        try:
+            return row.counted(workflow, self._place, self._holds), salt
+        except OSError as error:
+            raise self._database.failure(error, "read") from error
 
     def _existing(self, workflow_id: str) -> tuple[Workflow, list[StepRecord]]:
         """Return header and history of a workflow."""

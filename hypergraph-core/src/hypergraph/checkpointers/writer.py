@@ -95,14 +95,19 @@ class Writer:
         return self._queue.qsize()
 
     def stop(self) -> None:
-        """Write what waits and end the thread. Anything submitted later starts it again."""
+        """Write what waits, close the file and end the thread; anything submitted later starts it again.
+
+        Waits for that, unless it is this very thread that lets go of the last reference.
+        """
         with self._starting:
             thread, self._thread = self._thread, None
             if thread is not None:
                 self._former = thread
                 self._queue.put(None)
                 self._hurry.set()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None:
+            self._database.close()
+        elif thread is not threading.current_thread():
             thread.join()
 
     def _start(self) -> None:
@@ -129,6 +134,7 @@ class Writer:
             ops.extend(queue.get() for _ in range(queue.qsize()))
             more = None not in ops
             self._write([op for op in ops if op is not None])
+        self._database.close()
 
     def _write(self, ops: Sequence[Op]) -> None:
         """Write in one transaction; if that fails, in one for each workflow."""
@@ -140,6 +146,8 @@ class Writer:
                 for group in groups:
                     self._write(group)
                 return
+            if not isinstance(error, CheckpointError):
+                error = self._database.failure(error, "written")
             for op in ops:
                 op.result = error
                 if op.held is not None and op.held.error is None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from hypergraph._deferred import deferred
-from hypergraph.cli import check, demo, run, runners, show
+from hypergraph.cli import check, demo, run, runners, show, workflows
 from hypergraph.cli.errors import UsageError
 from hypergraph.errors import HypergraphError
 
@@ -70,6 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (run, check, show, runners, demo):
+    for command in (run, check, show, runners, workflows, demo):
         command.add(commands)
     return parser

@@ -87,7 +87,7 @@ def as_text(outputs: Mapping[str, Any]) -> str:
     width = shutil.get_terminal_size().columns
     blocks = []
     for name, value in outputs.items():
-        text = value if isinstance(value, str) else _pretty(value, width - 4)
+        text = value if isinstance(value, str) else pretty(value, width - 4)
         if "\n" not in text and len(name) + 2 + len(text) <= max(width, 80):
             blocks.append(f"{name}: {text}")
             continue
@@ -100,7 +100,8 @@ def as_text(outputs: Mapping[str, Any]) -> str:
     return "\n".join(blocks)
 
 
-def _pretty(value: Any, width: int) -> str:
+def pretty(value: Any, width: int = 80) -> str:
+    """Return a value over as many lines as it needs."""
     try:
         return pprint.pformat(value, width=max(width, 40), sort_dicts=False)
     except Exception as error:  # the value's own repr may raise anything

@@ -82,10 +82,13 @@ def stream_chunks(effect: Stream, settings: Settings) -> Any:
     emit, stop, event = settings.emit, settings.stop, chunk_event(effect, settings)
     assert emit is not None
     chunks: list[Any] = []
-    for chunk in returned:
-        emit(event(chunk, len(chunks)))
-        chunks.append(chunk)
-        if stop is not None and stop.requested:
+    try:
+        for chunk in returned:
+            emit(event(chunk, len(chunks)))
+            chunks.append(chunk)
+            if stop is not None and stop.requested:
+                break
+    finally:
+        if hasattr(returned, "close"):
             returned.close()
-            break
     return join_chunks(chunks, effect.node.func)

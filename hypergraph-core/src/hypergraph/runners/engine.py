@@ -7,17 +7,19 @@ adds how it carries out effects, and the lanes it knows.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypergraph.cache import Cache
 from hypergraph.events.dispatch import check_processors, dispatcher
 from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.explain import CacheExplanation, explain_plan
+from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.graph import Graph
+from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
 from hypergraph.results import new_run_id
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.clock import Clock, SystemClock
@@ -140,3 +142,36 @@ def nested_scope(settings: Settings, context: Context) -> Scope:
         above.map_size,
         above.trail,
     )
+
+
+# --- maps -------------------------------------------------------------------------------------
+
+
+class MapItems(NamedTuple):
+    """The items of a map: the names that are iterated, how many there are, and their values."""
+
+    names: tuple[str, ...]
+    size: int
+    rows: Iterator[tuple[Any, ...]]
+
+
+def check_map(graph: Graph, map_mode: str) -> None:
+    """Refuse a graph that cannot be mapped, and a mode that is none. Raises ``GraphConfigError``."""
+    plan_of(graph)  # what is no graph is refused first
+    refuse_mapped_interrupts(graph, graph.where)
+    check_map_mode(map_mode, graph.where)
+
+
+def map_items(
+    graph: Graph, given: Mapping[str, Any], map_over: str | Sequence[str], map_mode: str
+) -> MapItems:
+    """Return the items of a map. Raises ``InputError`` for what cannot be iterated."""
+    names = map_names(map_over, given, graph.where)
+    return MapItems(names, *map_rows(names, given, map_mode, graph.where))
+
+
+def narrow_items(results: list[Any], options: Options) -> list[Any]:
+    """Return the results of a map with the selected outputs of each; exceptions stay."""
+    if options.select is None:
+        return results
+    return [options.narrow(item) if isinstance(item, dict) else item for item in results]
