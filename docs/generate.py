@@ -13,7 +13,7 @@ import ast
 import importlib
 import inspect
 import re
-from argparse import _SubParsersAction
+from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
@@ -341,16 +341,23 @@ def api_testing() -> str:
 
 def command_line() -> str:
     """Every command with its arguments."""
+    return table(["Command", "Meaning"], command_rows("hypergraph", cli._parser()))
+
+
+def command_rows(name: str, parser: ArgumentParser) -> list[list[str]]:
+    """Return the rows of the arguments of a command, and of the commands below it."""
     rows = []
-    commands = next(one for one in cli._parser()._actions if isinstance(one, _SubParsersAction))
-    for choice in commands._choices_actions:
-        rows.append([f"**`hypergraph {choice.dest}`**", f"**{choice.help}**"])
-        for action in commands.choices[choice.dest]._actions:
-            if "--help" not in action.option_strings:
-                names = [*action.option_strings] or [str(action.metavar or action.dest)]
-                words = re.sub(r"\s+", " ", action.help or "").replace("|", "\\|")
-                rows.append([", ".join(f"`{name}`" for name in names), words or "what to do"])
-    return table(["Command", "Meaning"], rows)
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            for choice in action._choices_actions:
+                inner = f"{name} {choice.dest}"
+                rows.append([f"**`{inner}`**", f"**{choice.help}**"])
+                rows += command_rows(inner, action.choices[choice.dest])
+        elif parser.prog != "hypergraph" and "--help" not in action.option_strings:
+            names = [*action.option_strings] or [str(action.metavar or action.dest)]
+            words = re.sub(r"\s+", " ", action.help or "").replace("|", "\\|")
+            rows.append([", ".join(f"`{name}`" for name in names), words or "what to do"])
+    return rows
 
 
 DEMO_PIECES = {

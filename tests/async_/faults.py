@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import anyio.lowlevel
 from hypothesis import HealthCheck, Phase, find, settings, strategies as st
 
 from hypergraph import END, Graph, branch, node
@@ -127,9 +128,11 @@ class Job:
         )
         found = reference.run(self.case.graph, self.case.inputs, answer=answer, **self.case.options)
         self.expected = repr(describe_value(found.outputs))
-        self.graph = as_async(self.case.graph, seed, pause=pause)
+        self.executions = Executions(directory / "calls")
+        self.graph = self.executions.watch(as_async(self.case.graph, seed, pause=pause))
+        assert self.graph.definition_hash  # worked out here once, not in every child, and likewise
+        asyncio.run(anyio.lowlevel.checkpoint())  # what is imported by the first run
         self.database = directory / "runs.db"
-        self.log = directory / "calls"
         self.report = directory / "report.json"
 
     def fresh(self) -> None:
@@ -137,29 +140,27 @@ class Job:
         for file in self.directory.iterdir():
             file.unlink()
 
-    async def run(self, checkpointer: Any, executions: Executions) -> str:
-        graph = executions.watch(self.graph)
+    async def run(self, checkpointer: Any) -> str:
         options = {**self.case.options, "workflow_id": "w"}
         runner = AsyncRunner(checkpointer=checkpointer)
-        result = await runner.run(graph, self.case.inputs, **options)
+        result = await runner.run(self.graph, self.case.inputs, **options)
         while result.paused:
             answers = {p.response_key: answer(p.node_name, p.value) for p in result.pauses}
-            result = await runner.run(graph, answers, **options)
+            result = await runner.run(self.graph, answers, **options)
         return repr(describe_value(result.values))
 
     def live(self) -> None:
         """Run what is left to its end, and report."""
         checkpointer = store(self.database)
-        executions = Executions(self.log)
-        before = executions.counts
+        before = self.executions.counts
         known = {workflow.id for workflow in checkpointer.list_workflows()}
         done = recorded(checkpointer.get_steps("w")) if known else Counter()
-        result = asyncio.run(self.run(checkpointer, executions))
+        result = asyncio.run(self.run(checkpointer))
         steps = checkpointer.get_steps("w")
         report = {
             "result": result,
             "done": done,
-            "ran": executions.counts - before,
+            "ran": self.executions.counts - before,
             "recorded": recorded(steps),
             "steps": len(steps),
             "status": checkpointer.get_workflow("w").status.value,
@@ -169,7 +170,7 @@ class Job:
 
     def die_after(self, step: int) -> None:
         dying = CrashingCheckpointer(store(self.database), step, die=kill_process)
-        asyncio.run(self.run(dying, Executions(self.log)))
+        asyncio.run(self.run(dying))
 
     def die_within(self, number: int) -> None:
         calls = iter(range(number + 1))
@@ -178,7 +179,8 @@ class Job:
             if next(calls, None) == number:
                 kill_process()
 
-        asyncio.run(self.run(store(self.database), Executions(self.log, before=before)))
+        self.executions.before = before
+        asyncio.run(self.run(store(self.database)))
 
     def lived(self) -> dict[str, Any]:
         """Run to the end in a process of its own and return its report."""
@@ -214,7 +216,7 @@ def kill(kind: str, seed: str, directory: str) -> int:
 
 @node(output_name="count")
 async def step(count: int, by: int) -> int:
-    await pause()
+    await asyncio.sleep(0)
     return count + by
 
 
@@ -265,6 +267,7 @@ def crowd(database: str, processes: str) -> int:
 
 @node(output_name="pages")
 async def write_page(pages: list[bytes]) -> list[bytes]:
+    await asyncio.sleep(0.005)  # so that not all of them are stored at once
     return [os.urandom(20_000)]
 
 

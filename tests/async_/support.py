@@ -6,11 +6,12 @@ import threading
 import anyio
 import anyio.lowlevel
 import pytest
-import sniffio
+import trio
 
 from hypergraph import MemoryCache, node
 from hypergraph.checkpointers import MemoryCheckpointer
 from hypergraph_runner_async import AsyncRunner
+from hypergraph_runner_async.waking import on_asyncio
 from tests.sync.support import Listener, notes
 
 __all__ = [
@@ -110,10 +111,8 @@ class Counted:
 
 def tasks():
     """Return how many tasks there are in this event loop."""
-    if sniffio.current_async_library() == "asyncio":
+    if on_asyncio():
         return len(asyncio.all_tasks())
-    import trio
-
     return trio.lowlevel.current_statistics().tasks_living
 
 

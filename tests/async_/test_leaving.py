@@ -25,11 +25,14 @@ async def leave_by_break(stream):
 
 
 async def leave_by_exception(stream):
-    with pytest.raises(LookupError, match="who follows"):
+    async def fail():
         async with stream:
             async for event in stream:
                 if type(event) is StreamingChunkEvent:
                     raise LookupError("who follows")
+
+    with pytest.raises(LookupError, match="who follows"):
+        await fail()
 
 
 async def leave_by_cancellation(stream):
@@ -132,15 +135,15 @@ async def test_leaving_ends_a_nested_run_in_a_thread_that_is_far_ahead(threads):
 @KINDS
 def test_a_stream_that_outlives_its_event_loop_does_no_harm(kind):
     counted = Counted(kind)
-    stream = AsyncRunner().iter(Graph([counted.node]), {"x": 1})
+    streams = [AsyncRunner().iter(Graph([counted.node]), {"x": 1})]
 
     async def main():
-        async for event in stream:
+        async for event in streams[0]:
             if type(event) is StreamingChunkEvent:
                 break
         await turns(50)
 
     asyncio.run(main())
     assert counted.ended
-    del stream
+    streams.clear()
     gc.collect()

@@ -96,10 +96,9 @@ async def test_a_failure_is_raised_after_the_last_event():
         raise error
 
     stream = AsyncRunner().iter(Graph([node(fail)]), {"x": 1})
-    seen = []
+    seen = [await anext(stream) for _ in range(4)]
     with pytest.raises(LookupError) as caught:
-        async for event in stream:
-            seen.append(event)
+        await anext(stream)
     assert caught.value is error
     assert steps(seen) == ["RunStart", "NodeStart fail", "NodeError fail", "RunEnd"]
     with pytest.raises(LookupError):

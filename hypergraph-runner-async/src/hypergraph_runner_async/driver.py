@@ -14,7 +14,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from hypergraph.checkpointers import Checkpointer
 from hypergraph.events.types import EVENTS, Event, NodeErrorEvent, RunEndEvent
 from hypergraph.execution.collect import chunk_event, is_stream, join_chunks, stream_chunks
 from hypergraph.execution.context import Settings
@@ -54,7 +53,6 @@ class Driver:
         calling: Calling,
         *,
         sleep: Callable[[float], Awaitable[None]],
-        checkpointer: Checkpointer | None = None,
         stream: Channel | None = None,
         group: bool = False,
     ) -> None:
@@ -65,7 +63,7 @@ class Driver:
         self._sleep = sleep
         self._stream = stream
         self._group = group
-        self._store: Any = checkpointer  # there whenever an effect speaks of it
+        self._store: Any = settings.checkpointer  # there whenever an effect speaks of it
         emit, cache = settings.emit, settings.cache
         self._tell: Any = None if emit is None else (emit.only or emit)
         self._handlers: dict[type, Callable[[Any], Any]] = {

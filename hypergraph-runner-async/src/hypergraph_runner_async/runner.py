@@ -261,6 +261,7 @@ class AsyncRunner(EngineRunner):
             settings = self.settings(
                 chosen,
                 listeners=() if channel is None else (channel,),
+                checkpointer=self.checkpointer,
                 handlers=chosen.interrupt_handlers or {},
                 stop=None if channel is None else channel.stop,
                 follows=channel is not None,
@@ -302,7 +303,6 @@ class AsyncRunner(EngineRunner):
             settings,
             calling,
             sleep=getattr(self.clock, "sleep_async", anyio.sleep),
-            checkpointer=self.checkpointer,
             stream=channel,
             group=options.on_error == "group",
         )

@@ -33,7 +33,7 @@ class RunStartEvent(Event, frozen=True):
     """A run begins: of a graph, of a nested graph, of one item of a map, or of a map as a whole.
 
     ``map_size`` is the number of items of a map as a whole; ``map_index`` the position of an item.
-    ``started_at``: seconds since the epoch.
+    ``started_at``: seconds since the epoch. ``workflow_id``: what a checkpointer keeps the run as.
     """
 
     graph_name: str | None
@@ -43,6 +43,7 @@ class RunStartEvent(Event, frozen=True):
     parent_run_id: str | None = None
     map_index: int | None = None
     map_size: int | None = None
+    workflow_id: str | None = None
 
 
 class RunEndEvent(Event, frozen=True):

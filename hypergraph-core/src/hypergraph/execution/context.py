@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hypergraph.cache.base import Cache
+from hypergraph.checkpointers import Checkpointer
 from hypergraph.events.dispatch import Dispatcher
 from hypergraph.events.processor import EventProcessor
 from hypergraph.execution.trail import Trail
@@ -46,6 +47,7 @@ class Settings:
     emit: Dispatcher | None = None
     processors: tuple[EventProcessor, ...] = ()
     cache: Cache | None = None
+    checkpointer: Checkpointer | None = None
     session_id: str | None = None
     stop: Stop | None = None
     handlers: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)

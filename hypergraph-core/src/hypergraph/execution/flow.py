@@ -116,6 +116,7 @@ def reported_run(
         scope.parent_run_id,
         scope.map_index,
         scope.map_size,
+        scope.trail.workflow_id if scope.trail is not None else None,
     )
 
     def end(status: RunStatus, error: BaseException | None = None) -> RunEndEvent:

@@ -110,21 +110,24 @@ def _kept(
     result = yield from run_node(settings, scope, execution, number, **place)
     journal = trail.journal
     if journal is not None and type(result) is not Halted:
-        kind, values = _recorded(execution, number, result)
         name = execution.tables.nodes[number].name
+        kind, values = _recorded(execution, number, result, journal.holds(trail.scope, name))
         step = journal.step(trail, generation, name, kind, values)
         yield Save(journal.workflow_id, step)
     return result
 
 
-def _recorded(execution: Execution, number: int, result: Any) -> tuple[StepKind, Any]:
-    """Return what is stored of a node's result. The values of a nested graph are in its own steps."""
+def _recorded(
+    execution: Execution, number: int, result: Any, in_steps: bool
+) -> tuple[StepKind, Any]:
+    """Return what is stored of a node's result; the values of a nested graph not, if they are in steps
+    of its own."""
     tables = execution.tables
     kind, node = tables.kinds[number], tables.nodes[number]
     if kind == GATE:
         return StepKind.GATE, tuple(tables.nodes[target].name for target in result)
     if kind == NESTED_GRAPH:
-        if node.runner is not None:
+        if node.runner is not None and not in_steps:
             return StepKind.GRAPH, result
         if not node.map_params:
             return StepKind.GRAPH, None

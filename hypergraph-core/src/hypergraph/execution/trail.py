@@ -21,7 +21,7 @@ from hypergraph.graph import GraphNode
 class Journal:
     """The history of one workflow, by scope; it numbers the steps that are added."""
 
-    __slots__ = ("workflow_id", "scopes", "length", "_ended", "_wall")
+    __slots__ = ("workflow_id", "scopes", "length", "_ended", "_begun", "_wall")
 
     def __init__(
         self, workflow_id: str, steps: Iterable[StepRecord], wall: Callable[[], float]
@@ -31,11 +31,13 @@ class Journal:
         self.length = 0
         self._ended: Counter[str] = Counter()
         self._wall = wall
+        self._begun: set[str] = set()
         for step in steps:
             self.scopes.setdefault(step.scope, []).append(step)
             self.length += 1
             if step.kind is StepKind.GRAPH:
                 self._ended[step.scope + step.node_name] += 1
+        self._begun.update(map(_run_of, self.scopes))
 
     def add(self, step: StepRecord) -> StepRecord:
         """Add a step that a run is still to be brought to, such as new inputs."""
@@ -46,6 +48,10 @@ class Journal:
         """Return the scope of the run of a nested graph that is open, or comes next."""
         return f"{scope}{node}#{self._ended[scope + node]}"
 
+    def holds(self, scope: str, node: str) -> bool:
+        """Say whether the open run of a nested graph has steps of its own."""
+        return self.scope_of(scope, node) in self._begun
+
     def step(
         self, trail: Trail, generation: int, name: str, kind: StepKind, values: Any
     ) -> StepRecord:
@@ -55,9 +61,16 @@ class Journal:
         superstep = generation if trail.superstep is None else trail.superstep
         index = self.length
         self.length += 1
+        if trail.scope:
+            self._begun.add(_run_of(trail.scope))
         return StepRecord(
             index, superstep, trail.scope, generation, name, kind, values, self._wall()
         )
+
+
+def _run_of(scope: str) -> str:
+    """Return the scope of a nested graph's run, without the item if it is one of a map."""
+    return scope[: scope.rindex("[")] if scope.endswith("]/") else scope[:-1]
 
 
 class Trail(msgspec.Struct, frozen=True):
@@ -78,6 +91,11 @@ class Trail(msgspec.Struct, frozen=True):
     superstep: int | None = None
     journal: Journal | None = None
     earlier: Mapping[str, Any] | None = None
+
+    @property
+    def workflow_id(self) -> str | None:
+        """The workflow that the run is kept as, if it is."""
+        return None if self.journal is None else self.journal.workflow_id
 
     def inside(self, node: GraphNode, generation: int, earlier: Mapping[str, Any] | None) -> Trail:
         """Return the place of a nested graph's run, which the answers that are meant for it follow."""

@@ -114,6 +114,7 @@ class OpenTelemetryProcessor(TypedEventProcessor):
             "hypergraph.graph.name": event.graph_name,
             "hypergraph.map.size": event.map_size,
             "hypergraph.map.index": event.map_index,
+            "hypergraph.workflow.id": event.workflow_id,
             "session.id": event.session_id,
         }
         is_map = event.map_size is not None and event.map_index is None

@@ -94,11 +94,9 @@ class EngineRunner(BaseRunner):
         """
         own = processors = (*self.event_processors, *options.event_processors)
         if parent is not None:
-            more = {
-                "stop": parent.stop,
-                "handlers": parent.handlers,
-                "follows": parent.follows,
-            } | more
+            more["checkpointer"] = parent.checkpointer  # the whole run is one workflow
+            more["stop"], more["handlers"] = parent.stop, parent.handlers
+            more["follows"] = parent.follows
             if parent.emit is not None:
                 own = tuple(p for p in own if not any(p is told for told in parent.processors))
                 processors = (*own, *parent.processors)

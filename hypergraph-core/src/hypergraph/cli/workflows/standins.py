@@ -6,6 +6,7 @@ and where it cannot be imported, a stand-in takes its place, which knows the nam
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 from functools import cache
@@ -28,11 +29,11 @@ class StandIn(metaclass=_Named):
 
     kind = "object"
 
-    def __new__(cls, *args: Any, **_: Any) -> Any:
+    def __new__(cls: Any, *args: Any, **_: Any) -> Any:
         """Make one; what a helper such as ``_reconstruct(array_class, ...)`` makes is of that class."""
         name = cls.kind.rpartition(".")[2]
         if args and type(args[0]) is _Named and (name.startswith("_") or name == "rebuild"):
-            cls = args[0]
+            return StandIn.__new__(args[0])
         return object.__new__(cls)
 
     def __repr__(self) -> str:
@@ -45,21 +46,24 @@ class StandIn(metaclass=_Named):
 
 
 @cache
-def _stand_in(module: str, name: str) -> type[StandIn]:
+def _stand_in(module: str, name: str) -> _Named:
     kind = f"{module}.{name}".removeprefix("builtins.")
     return _Named(name.rpartition(".")[2], (StandIn,), {"kind": kind})
 
 
 def kind_of(value: Any) -> str:
-    """Return the type of a value in words, of a container with its size."""
+    """Return the type of a value."""
     if isinstance(value, StandIn) or type(value) is _Named:
         return value.kind
     kind = type(value)
     if value is None:
         return "None"
-    if kind in (list, tuple, set, frozenset, dict):
-        return f"{kind.__name__} of {len(value)}"
     return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+
+
+def size_of(value: Any) -> int | None:
+    """Return how many a plain container holds."""
+    return len(value) if type(value) in (list, tuple, set, frozenset, dict) else None
 
 
 class _Unpickler(pickle.Unpickler):
@@ -72,10 +76,8 @@ class _Unpickler(pickle.Unpickler):
         """Return what a name in the pickle stands for."""
         self.plain = False
         if self._importing:
-            try:
+            with contextlib.suppress(Exception, SystemExit):  # a module may raise anything
                 return super().find_class(module, name)
-            except (Exception, SystemExit):  # a module may raise anything
-                pass
         return _stand_in(module, name)
 
 
@@ -92,13 +94,8 @@ class Shown(PickleSerializer):
         """Return the value, or one with stand-ins. Raises `InvalidSignatureError`."""
         body = self.verified(data, context)
         if self._importing:
-            try:
+            with contextlib.suppress(Exception, SystemExit):  # a class may no longer take its state
                 return _Unpickler(body, importing=True).load()
-            except (
-                Exception,
-                SystemExit,
-            ):  # a class may have changed, and its code may do anything
-                pass
         return _Unpickler(body, importing=False).load()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from hypergraph.checkpointers import StepKind, StepRecord, Workflow, WorkflowStatus
-from hypergraph.cli.standins import StandIn, kind_of
+from hypergraph.cli.workflows.standins import kind_of, size_of
 from hypergraph.cli.values import as_text, pretty
 
 CUT_OFF = "cut off"
@@ -75,7 +75,8 @@ def header(workflow: Workflow, now: float) -> str:
     """Return what a workflow is, and how it goes on."""
     facts = {
         "graph": workflow.graph_name or "(without a name)",
-        "steps": f"{workflow.steps:,} in {workflow.supersteps:,} supersteps",
+        "steps": f"{workflow.steps:,} in {workflow.supersteps:,} "
+        f"superstep{'s' if workflow.supersteps != 1 else ''}",
         "begun": _moment(workflow.created_at, now),
         "changed": _moment(workflow.updated_at, now),
         "session": workflow.session_id,
@@ -89,22 +90,25 @@ def header(workflow: Workflow, now: float) -> str:
 
 def _goes_on(workflow: Workflow) -> list[str]:
     """Return the call that takes it on from here."""
-    state = state_of(workflow)
-    if state in ("running", "completed"):
-        return []
     words = {
-        "paused": "Waits for an answer. To give it",
-        CUT_OFF: "Its process ended before it did. To go on after the last step",
-        "failed": "To go on after the last step",
-        "stopped": "To go on after the last step",
-    }[state]
-    asked = [f"  {pause.response_key!r}, asked by {pause.node_name!r}" for pause in workflow.pauses]
-    answers = ", ".join(f"{pause.response_key!r}: ..." for pause in workflow.pauses)
-    given = f"{{{answers}}}, " if answers else ""
-    call = f"await runner.run(graph, {given}workflow_id={workflow.id!r})"
-    if len(asked) > 1:
-        words = f"Waits for {len(asked)} answers. To give some or all"
-    return ["", f"{words}:", *map(printable, asked), f"    {printable(call)}"]
+        "paused": "Waits for an answer; to give it:",
+        CUT_OFF: "Its process ended before it did. To go on after the last step:",
+        "failed": "To go on after the last step:",
+        "stopped": "To go on after the last step:",
+    }.get(state_of(workflow))
+    if words is None:
+        return []
+    lines = ["", words]
+    answers = ""
+    if workflow.pauses:
+        if len(workflow.pauses) > 1:
+            lines[1] = f"Waits for {len(workflow.pauses)} answers; to give some or all of them:"
+        answers = ", ".join(f"{pause.response_key!r}: ..." for pause in workflow.pauses)
+        answers = f"{{{answers}}}, "
+        asked = [f"{pause.node_name!r} for {pause.response_key!r}" for pause in workflow.pauses]
+        lines.append(f"  asked by {', '.join(asked)}")
+    call = f"await runner.run(graph, {answers}workflow_id={workflow.id!r})"
+    return [*map(printable, lines), f"    {printable(call)}"]
 
 
 def history(steps: Sequence[StepRecord], *, values: bool, every: bool) -> str:
@@ -114,7 +118,7 @@ def history(steps: Sequence[StepRecord], *, values: bool, every: bool) -> str:
     """
     shown = steps if every else steps[-ROWS:]
     rows = [("superstep", "node", "kind", "time", "values"), *_steps(shown, values)]
-    lines = [line for line in _aligned(rows, right={0, 3})]
+    lines = list(_aligned(rows, right={0, 3}))
     if values:
         blocks = [[line, *_values(step)] for line, step in zip(lines[1:], shown)]
         lines = [lines[0], *(line for block in blocks for line in block)]
@@ -150,12 +154,17 @@ def _added(step: StepRecord) -> str:
     if step.kind is StepKind.GATE:
         return "-> " + (", ".join(map(str, values)) or "nothing")
     if isinstance(values, Mapping):
-        words = [f"{name}: {kind_of(value)}" for name, value in values.items()]
+        words = [f"{name}: {_kind(value)}" for name, value in values.items()]
         more = [f"and {len(words) - NAMES} more"] if len(words) > NAMES else []
         return ", ".join(words[:NAMES] + more)
     if isinstance(values, int):
         return f"{values:,} items"
     return "" if values is None else kind_of(values)
+
+
+def _kind(value: Any) -> str:
+    size = size_of(value)
+    return kind_of(value) if size is None else f"{kind_of(value)} of {size:,}"
 
 
 def _values(step: StepRecord) -> Iterator[str]:
@@ -194,8 +203,10 @@ def step_json(step: StepRecord, *, values: bool) -> dict[str, Any]:
 
 
 def _value_json(value: Any, shown: bool) -> dict[str, Any]:
-    found = {"type": kind_of(value)}
-    if not shown or isinstance(value, StandIn):
+    found: dict[str, Any] = {"type": kind_of(value)}
+    if (size := size_of(value)) is not None:
+        found["size"] = size
+    if not shown:
         return found
     try:
         json.dumps(value, allow_nan=False)
