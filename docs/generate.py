@@ -13,7 +13,7 @@ import ast
 import importlib
 import inspect
 import re
-from argparse import ArgumentParser, _SubParsersAction
+from argparse import _SubParsersAction
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
@@ -341,23 +341,20 @@ def api_testing() -> str:
 
 def command_line() -> str:
     """Every command with its arguments."""
-    return table(["Command", "Meaning"], command_rows("hypergraph", cli._parser()))
+    return table(["Command", "Meaning"], command_rows(cli._parser(), "hypergraph"))
 
 
-def command_rows(name: str, parser: ArgumentParser) -> list[list[str]]:
-    """Return the rows of the arguments of a command, and of the commands below it."""
-    rows = []
+def command_rows(parser: Any, name: str) -> Iterable[list[str]]:
+    """Yield a row for each command below one, followed by those of its arguments and commands."""
     for action in parser._actions:
         if isinstance(action, _SubParsersAction):
             for choice in action._choices_actions:
-                inner = f"{name} {choice.dest}"
-                rows.append([f"**`{inner}`**", f"**{choice.help}**"])
-                rows += command_rows(inner, action.choices[choice.dest])
-        elif parser.prog != "hypergraph" and "--help" not in action.option_strings:
+                yield [f"**`{name} {choice.dest}`**", f"**{choice.help}**"]
+                yield from command_rows(action.choices[choice.dest], f"{name} {choice.dest}")
+        elif name != "hypergraph" and "--help" not in action.option_strings:
             names = [*action.option_strings] or [str(action.metavar or action.dest)]
             words = re.sub(r"\s+", " ", action.help or "").replace("|", "\\|")
-            rows.append([", ".join(f"`{name}`" for name in names), words or "what to do"])
-    return rows
+            yield [", ".join(f"`{one}`" for one in names), words or "what to do"]
 
 
 DEMO_PIECES = {

@@ -204,13 +204,13 @@ def test_what_was_given_is_stored_when_the_program_ends(make, tmp_path, durabili
     assert make().get_steps("w") == HISTORY[:5]
 
 
-def test_only_sync_has_futures_and_every_end_has_one(make):
+def test_only_sync_may_have_futures_and_every_end_has_one(make):
     for durability in ("sync", "async", "exit"):
         checkpointer = make(f"{durability}.db", durability=durability)
         assert checkpointer.durability == durability
         checkpointer.begin("w")
         futures = [checkpointer.put(header("w")), checkpointer.save("w", HISTORY[0])]
-        assert [one is None for one in futures] == [durability != "sync"] * 2
+        assert durability == "sync" or futures == [None, None]
         for future in futures:
             safe(future)
         end = checkpointer.end("w")

@@ -33,6 +33,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._connection: Connection | None = None
+        self._patient = True
         _DATABASES.add(self)
 
     def run(
@@ -50,7 +51,9 @@ class Database:
             try:
                 if self._connection is None:
                     action = "opened"
-                    self._connection = self._open()
+                    self._connection, self._patient = self._open(), True
+                if not self._patient:
+                    self._wait(self._connection, LOCK_SECONDS)
                 return work(self._connection, *args, **named)
             except (sqlite3.Error, OverflowError) as error:  # too large a number for SQLite
                 failure = self.failure(error, action)
@@ -60,6 +63,39 @@ class Database:
                 if self._connection is not None and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def attempt(
+        self,
+        work: Callable[Concatenate[Connection, P], object],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> bool:
+        """Do ``work(connection, ...)`` if that can be done without waiting for anybody; say whether it
+        was done. If it fails nothing has happened, and `run` will tell why."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            connection = self._connection
+            if connection is None:
+                return False
+            if self._patient:
+                self._wait(connection, 0)
+            try:
+                work(connection, *args, **named)
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if not isinstance(error, Exception):
+                    raise
+                return False
+            return True
+        finally:
+            self._lock.release()
+
+    def _wait(self, connection: Connection, seconds: float) -> None:
+        """Say how long to wait for other processes."""
+        connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+        self._patient = seconds > 0
 
     def close(self) -> None:
         """Close the connection."""
@@ -107,6 +143,33 @@ class Database:
     def after_fork(self) -> None:
         """Let it be opened again, in both processes."""
         self._lock.release()
+
+
+def file_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of the file itself: ``~`` and ``$NAME`` expanded, links followed.
+
+    Raises ``TypeError``, `CheckpointError` for what names no file.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"the path of a SqliteCheckpointer is a file, not {type(path).__name__}")
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError("the path of a SqliteCheckpointer is text, not bytes")
+    if not name or name.startswith((":memory:", "file:")):
+        raise CheckpointError(
+            "The path of a SqliteCheckpointer is that of a file: no URI, not empty, not in memory.",
+            where=f"path {name!r}",
+            fix="give a plain path such as 'runs.db', or use MemoryCheckpointer()",
+        )
+    expanded = os.path.expandvars(os.path.expanduser(name))
+    try:
+        return Path(expanded).absolute().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"The path of the file of workflows cannot be followed ({type(error).__name__}).",
+            where=f"path {name!r}",
+            fix="give another path",
+        ) from error
 
 
 _AGAIN = "run the workflow again; it goes on after the last stored step"

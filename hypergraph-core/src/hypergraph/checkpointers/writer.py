@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from hypergraph.checkpointers.records import StepRow
 from hypergraph.checkpointers.tables import add_step, add_steps
 from hypergraph.errors import CheckpointError
 
+QUICK_SECONDS = 0.001  # that a commit may take for callers to make it themselves
+
 Job = Callable[[sqlite3.Connection], Any]
 
 
@@ -27,8 +30,9 @@ class Held:
     """A workflow that a run of this checkpointer holds.
 
     ``number``: of its row, from when its header is stored. ``known``: the header was given.
-    ``steps``: how many were given. ``error``: why nothing more is stored. ``waiting``: what is kept
-    until the end.
+    ``steps``: how many were given, the last of them in ``superstep``. ``error``: why nothing more is
+    stored. ``waiting``: what is kept until the end. ``submitted`` and ``written`` count what the writer
+    was given and what it has done; each is changed by one thread only.
     """
 
     workflow_id: str
@@ -36,8 +40,16 @@ class Held:
     number: int | None = None
     known: bool = False
     steps: int = 0
+    superstep: int = -1
     error: Exception | None = None
     waiting: list[Op] = field(default_factory=list)
+    submitted: int = 0
+    written: int = 0
+
+    @property
+    def safe(self) -> bool:
+        """Whether the writer has nothing of this workflow in hand."""
+        return self.submitted == self.written
 
 
 @dataclass(slots=True, eq=False)
@@ -64,17 +76,30 @@ class Writer:
         self._delay = delay
         self._queue: SimpleQueue[Op | None] = SimpleQueue()
         self._hurry = threading.Event()
+        self._seconds = float("inf")  # that the last commit took
         self._thread: threading.Thread | None = None
         self._former: threading.Thread | None = None
         self._starting = threading.Lock()
 
     def submit(self, op: Op, *, hurry: bool = True) -> None:
         """Have something written; ``hurry``: as soon as possible."""
+        if op.held is not None:
+            op.held.submitted += 1
         self._queue.put(op)
         if hurry and self._delay:
             self._hurry.set()
         if self._thread is None:
             self._start()
+
+    def attempt(self, op: Op) -> bool:
+        """Write something in the caller's thread if that is a matter of a moment; say whether it is
+        written now."""
+        if self._seconds > QUICK_SECONDS:
+            return False
+        started = time.perf_counter()
+        written = self._database.attempt(_write, (op,))
+        self._seconds = time.perf_counter() - started
+        return written
 
     def call(self, job: Job, after: Callable[[], None] | None = None) -> Any:
         """Have a job done, and return its result."""
@@ -163,10 +188,14 @@ class Writer:
             and (op.held is None or op.held.error is None)
         ]
         if todo:
+            started = time.perf_counter()
             self._database.run("written", _write, todo)
+            self._seconds = time.perf_counter() - started
 
     def _tell(self, op: Op) -> None:
         error = op.held.error if op.held is not None else None
+        if op.held is not None:
+            op.held.written += 1
         if op.after is not None:
             op.after()
         if op.future is None:

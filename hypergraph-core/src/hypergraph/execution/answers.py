@@ -50,10 +50,14 @@ def nested_answers(graph: Graph, given: Iterable[str]) -> set[str]:
     """Return the given names that are answers to interrupts of nested graphs."""
     if graph.features.interrupts is None and not graph.nesting.has_runners:
         return set()
-    keys = response_keys(graph)
-    return {
-        name for name in given if name in keys and "/" in keys[name][0] and not is_seed(graph, name)
-    }
+    keys, names = response_keys(graph), set(given)
+    found = set()
+    for key in names & keys.keys():
+        node, _, inner = keys[key][0].partition("/")
+        whole = names.issuperset(graph.nodes[node].outputs)  # then the node does not run
+        if inner and not whole and not is_seed(graph, key):
+            found.add(key)
+    return found
 
 
 def taken_inside(node: GraphNode, answers: dict[str, Any]) -> dict[str, Any]:

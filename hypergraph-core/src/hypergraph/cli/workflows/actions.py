@@ -37,10 +37,10 @@ def list_workflows(arguments: argparse.Namespace) -> int:
     limit = arguments.limit
     if limit is None and not arguments.json:
         limit = LISTED
-    if arguments.status is None:
+    state = STATES.get(arguments.status)
+    if state is None:
         found = reader.workflows(None if limit is None else limit + 1)
     else:
-        state = STATES[arguments.status]
         found = [workflow for workflow in reader.workflows() if state_of(workflow) == state]
     shown = found[:limit]
     if arguments.json:
@@ -50,7 +50,7 @@ def list_workflows(arguments: argparse.Namespace) -> int:
         if len(found) > len(shown) and arguments.limit is None:
             print(f"There are more; --limit N shows more than {limit}", file=sys.stderr)
     elif not found:
-        which = f" that is {state}" if arguments.status else ""
+        which = "" if state is None else f" that is {state}"
         print(f"There is no workflow{which}", file=sys.stderr)
     return 0
 

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from hypergraph.checkpointers import StepKind, StepRecord, Workflow, WorkflowStatus
-from hypergraph.cli.workflows.standins import kind_of, size_of
 from hypergraph.cli.values import as_text, pretty
+from hypergraph.cli.workflows.standins import kind_of, size_of
 
 CUT_OFF = "cut off"
 NAMES = 6  # of values in one line
