@@ -12,14 +12,14 @@ import pytest
 
 from hypergraph.checkpointers import SqliteCheckpointer
 from hypergraph.errors import CheckpointError, WorkflowBusyError
-from hypergraph.testing.suite.checkpointers import HISTORY, header, safe
+from hypergraph.testing.suite.storing import HISTORY, header, safe
 
 # A process that does what it is told, line by line, and answers each.
 WORKER = """
 import os, signal, sys
 from hypergraph.checkpointers import SqliteCheckpointer
 from hypergraph.errors import WorkflowBusyError
-from hypergraph.testing.suite.checkpointers import HISTORY, header, safe
+from hypergraph.testing.suite.storing import HISTORY, header, safe
 checkpointer = SqliteCheckpointer(sys.argv[1])
 print("ready", flush=True)
 for line in sys.stdin:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hypergraph.checkpointers import Retention, SqliteCheckpointer, WorkflowStatus, sweeping
-from hypergraph.testing.suite.checkpointers import HISTORY, header, safe
+from hypergraph.testing.suite.storing import HISTORY, header, safe
 
 STATUSES = list(WorkflowStatus)
 
@@ -82,7 +82,7 @@ def test_it_is_looked_at_when_a_run_ends_but_not_each_time(make, monkeypatch):
     monkeypatch.setattr(sweeping, "SWEEP_ENDS", 10)
     for i in range(25):
         run(checkpointer, f"w{i}")
-    checkpointer._writer.flush()
+        checkpointer._writer.flush()
     assert len(looked) == 3
     assert names(checkpointer) == {"w20", "w21", "w22", "w23", "w24"}
     monkeypatch.setattr(sweeping, "SWEEP_SECONDS", 0.0)

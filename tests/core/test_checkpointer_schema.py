@@ -10,7 +10,7 @@ import pytest
 
 from hypergraph.checkpointers import SqliteCheckpointer, schema
 from hypergraph.errors import CheckpointError
-from hypergraph.testing.suite.checkpointers import HISTORY, header, safe
+from hypergraph.testing.suite.storing import HISTORY, header, safe
 
 STEP = (
     "ALTER TABLE workflows ADD COLUMN note TEXT",
@@ -104,7 +104,7 @@ def test_a_newer_file_is_refused_and_left_as_it_is(path):
 MIGRATE = """
 import sys, time
 from hypergraph.checkpointers import SqliteCheckpointer, schema
-from hypergraph.testing.suite.checkpointers import header, safe
+from hypergraph.testing.suite.storing import header, safe
 path, name, start, *step = sys.argv[1:]
 if step:
     schema.MIGRATIONS.append(tuple(step))

@@ -25,7 +25,7 @@ from hypergraph.checkpointers import (
 from hypergraph.checkpointers.schema import prepare
 from hypergraph.checkpointers.writer import Op
 from hypergraph.errors import CheckpointError, HypergraphWarning, UnstorableValueError
-from hypergraph.testing.suite.checkpointers import HISTORY, header, safe, steps_of
+from hypergraph.testing.suite.storing import HISTORY, header, safe, steps_of
 
 NODE = StepKind.NODE
 
@@ -171,7 +171,7 @@ def test_closing_stores_what_was_given_and_lets_go(make):
 KILLED = """
 import os, signal, sys, time
 from hypergraph.checkpointers import SqliteCheckpointer
-from hypergraph.testing.suite.checkpointers import HISTORY, header, safe
+from hypergraph.testing.suite.storing import HISTORY, header, safe
 path, durability, how = sys.argv[1:]
 checkpointer = SqliteCheckpointer(path, durability=durability)
 checkpointer.begin("w")
@@ -216,6 +216,45 @@ def test_only_sync_may_have_futures_and_every_end_has_one(make):
         end = checkpointer.end("w")
         assert not end.cancel()
         assert end.result(timeout=60) is None
+
+
+def test_a_step_that_stands_alone_is_written_at_once_if_that_is_a_matter_of_a_moment(make):
+    checkpointer, other = make(), make()
+    checkpointer.begin("w")
+    safe(checkpointer.put(header("w")))
+
+    def given(superstep, seconds=0.0):
+        checkpointer._writer._seconds = seconds
+        index = checkpointer._held["w"].steps
+        future = checkpointer.save("w", StepRecord(index, superstep, "", 0, "a", NODE, {"x": 1}))
+        assert future is not None or len(other.get_steps("w")) == index + 1
+        safe(future)
+        return "later" if future else "at once"
+
+    assert given(0) == "at once"
+    assert given(0) == "later"  # more of the generation may come
+    assert given(1) == "at once"
+    assert given(2, seconds=1.0) == "later"  # the disk is slow: let the event loop go on
+    checkpointer.begin("v")
+    assert given(3) == "later"  # another workflow may have something, too
+    safe(checkpointer.end("v"))
+    assert given(4) == "at once"
+    assert len(other.get_steps("w")) == 6
+
+
+def test_nobody_waits_for_another_process_but_the_thread_that_writes(make):
+    checkpointer = make()
+    checkpointer.begin("w")
+    safe(checkpointer.put(header("w")))
+    safe(checkpointer.save("w", step(0)))
+    checkpointer._writer._seconds = 0.0
+    with closing(sqlite3.connect(checkpointer.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        future = checkpointer.save("w", step(1))
+        assert not future.done()
+        other.execute("COMMIT")
+    safe(future)
+    assert len(make().get_steps("w")) == 2
 
 
 def test_the_machine_may_die_too(make):
@@ -371,7 +410,7 @@ FULL = """
 import resource, signal, sys
 from hypergraph.checkpointers import SqliteCheckpointer
 from hypergraph.errors import CheckpointError
-from hypergraph.testing.suite.checkpointers import header, safe, steps_of, NODE
+from hypergraph.testing.suite.storing import header, safe, steps_of, NODE
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 checkpointer = SqliteCheckpointer(sys.argv[1], durability=sys.argv[2])
 steps = steps_of(*[(0, "a", NODE, {"text": "x" * 5000})] * 200)
@@ -497,6 +536,41 @@ def test_a_store_that_is_dropped_stores_what_it_was_given(make, tmp_path):
     assert len(other.begin("w").steps) == 1
     assert not [one for one in threading.enumerate() if "other.db" in one.name]
     assert pathlib.Path(other.path).exists()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_interrupt_in_the_middle_of_saving_leaves_no_gap(make, monkeypatch, before):
+    checkpointer = make()
+    checkpointer.begin("w")
+    safe(checkpointer.put(header("w")))
+    safe(checkpointer.save("w", HISTORY[0]))
+    submit = checkpointer._submit
+
+    def interrupted(op, alone):
+        if not before:
+            safe(submit(op, alone))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpointer, "_submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpointer.save("w", HISTORY[1])
+    monkeypatch.setattr(checkpointer, "_submit", submit)
+    safe(checkpointer.put(header("w", WorkflowStatus.STOPPED)))
+    safe(checkpointer.end("w"))
+    assert list(checkpointer.begin("w").steps) == HISTORY[: 1 if before else 2]
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+def test_without_a_thread_the_caller_writes(make, monkeypatch, durability):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    checkpointer = make(durability=durability)
+    run(checkpointer)
+    assert checkpointer.get_steps("w") == HISTORY
+    assert checkpointer.prune() == 0
+    monkeypatch.undo()
 
 
 def test_the_last_reference_may_go_in_the_thread_that_writes(make, tmp_path):

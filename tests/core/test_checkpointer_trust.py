@@ -18,7 +18,7 @@ from hypergraph.errors import (
     WorkflowNotFoundError,
 )
 from hypergraph.serialization import JsonSerializer, PickleSerializer
-from hypergraph.testing.suite.checkpointers import GATE, HISTORY, NODE, header, safe, steps_of
+from hypergraph.testing.suite.storing import GATE, HISTORY, NODE, header, safe, steps_of
 
 
 @pytest.fixture

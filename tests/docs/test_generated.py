@@ -9,6 +9,7 @@ import pytest
 
 from docs.generate import BLOCK, PARTS, code_of, error_classes, pages, rendered
 from hypergraph import errors
+from hypergraph.events.types import EVENTS, Event
 from tests.docs.pages import ROOT, Block, anchors, blocks, name_of, tokens
 
 ERRORS_PAGE = ROOT / errors.DOCS_PAGE
@@ -29,6 +30,17 @@ def test_a_page_that_is_behind_the_code_is_noticed() -> None:
     old = "<!-- generated: strategies -->\nold\n<!-- end -->\n"
     assert "direct await" in rendered(old)
     assert rendered(rendered(old)) == rendered(old)
+
+
+def test_the_page_about_events_lists_every_event_with_its_fields() -> None:
+    text = (ROOT / "docs" / "concepts" / "events.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+Event)` \|[^|]+\| (.*) \|$", text, re.MULTILINE)
+    shown = {name: re.findall(r"`(\w+)`", fields) for name, fields in rows}
+    common = len(Event.__struct_fields__)
+    told = {kind.__name__: list(kind.__struct_fields__[common:]) for kind in EVENTS}
+    assert {name: sorted(fields) for name, fields in shown.items()} == {
+        name: sorted(fields) for name, fields in told.items()
+    }
 
 
 # --- errors -----------------------------------------------------------------------------------

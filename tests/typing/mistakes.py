@@ -1,6 +1,17 @@
 """Mistakes that a type checker must find: each line that says it ignores an error must have it."""
 
-from hypergraph import END, Graph, MemoryCache, RetryPolicy, SyncRunner, branch, node, route
+from hypergraph import (
+    END,
+    AsyncRunner,
+    Graph,
+    MemoryCache,
+    RetryPolicy,
+    SyncRunner,
+    branch,
+    node,
+    route,
+)
+from hypergraph.checkpointers import SqliteCheckpointer
 
 
 @node(output_name="text")
@@ -35,3 +46,17 @@ def mistakes() -> None:
     runner.run(graph, {"number": 1}, serssion_id="s")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     runner.map(graph, {"number": [1]})  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     runner.run(to_text, {"number": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def mistakes_with_an_event_loop() -> None:
+    AsyncRunner(sync_nodes="threads")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    AsyncRunner(checkpointer="runs.db")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SqliteCheckpointer("runs.db", durability="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    runner, graph = AsyncRunner(), Graph([to_text])
+    runner.run(graph, {"number": 1})["text"]  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
+    await runner.run(graph, {"number": 1}, max_concurrency="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await runner.run(graph, {"number": 1}, on_error="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await runner.run(graph, {"number": 1}, workflow="w")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await runner.map(graph, {"number": [1]}, map_over="number", workflow_id="w")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    for _ in runner.iter(graph, {"number": 1}):  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+        pass

@@ -2,25 +2,31 @@
 
 # pyright: strict
 
+import asyncio
 from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, assert_type
 
 from hypergraph import (
     END,
+    AsyncRunner,
     BranchNode,
+    Event,
     FunctionNode,
     GateNode,
     Graph,
     GraphNode,
     HyperNode,
+    InterruptEvent,
     InterruptNode,
     MemoryCache,
     NodeEndEvent,
+    PauseInfo,
     RetryPolicy,
     RouteNode,
     RunResult,
     RunStatus,
+    StreamingChunkEvent,
     SyncRunner,
     TypedEventProcessor,
     TypeRouteNode,
@@ -28,9 +34,19 @@ from hypergraph import (
     node,
     route,
 )
+from hypergraph.checkpointers import (
+    Checkpointer,
+    MemoryCheckpointer,
+    Retention,
+    SqliteCheckpointer,
+    StepRecord,
+    Workflow,
+)
 from hypergraph.errors import GraphConfigError, HypergraphError, MissingInputError
 from hypergraph.runners.clock import Clock, SystemClock
+from hypergraph.serialization import JsonSerializer
 from hypergraph.testing import ManualClock
+from hypergraph_runner_async import EventStream
 
 
 @node
@@ -173,6 +189,60 @@ def running() -> None:
     assert isinstance(kept[1], TypeError)
 
 
+async def awaiting() -> None:
+    graph = Graph([plain, to_text, fetch.with_inputs(url="text")])
+    runner = AsyncRunner(cache=MemoryCache(), sync_nodes="thread", clock=SystemClock())
+    assert_type(runner, AsyncRunner)
+    result = await runner.run(graph, {"x": 1}, max_concurrency=2, on_error="return")
+    assert_type(result, RunResult)
+    assert_type(result.values, dict[str, Any])
+    assert_type(result.pause, PauseInfo | None)
+    assert result["page"] == "2"
+    batch = await runner.map(graph, {"x": [1, 2]}, map_over="x", max_concurrency=2)
+    assert_type(batch, list[dict[str, Any]])
+    kept = await runner.map(graph, values={"x": [1, "a"]}, map_over=["x"], on_error="return")
+    assert_type(kept, list[dict[str, Any] | Exception])
+    assert isinstance(kept[1], TypeError)
+
+
+async def following() -> None:
+    graph = Graph([plain, to_text, words, InterruptNode("ask", "word", "answer", str)])
+    stream = AsyncRunner().iter(graph, {"x": 1}, session_id="s")
+    assert_type(stream, EventStream)
+    async with stream as same:
+        assert_type(same, EventStream)
+        async for event in same:
+            assert_type(event, Event)
+            match event:
+                case StreamingChunkEvent(chunk=chunk, index=index):
+                    assert_type(index, int)
+                    assert chunk == "2"
+                case InterruptEvent(response_key=key):
+                    same.respond(key, "fine")
+                case _:
+                    pass
+    assert_type(stream.result, RunResult)
+    assert stream.result["answer"] == "fine"
+
+
+async def keeping() -> None:
+    store: Checkpointer = MemoryCheckpointer()
+    graph = Graph([plain, InterruptNode("ask", "plain", "answer", int)])
+    runner = AsyncRunner(checkpointer=store)
+    paused = await runner.run(graph, {"x": 1}, workflow_id="w")
+    assert paused.status is RunStatus.PAUSED
+    await runner.run(graph, workflow_id="w", interrupt_handlers={"ask": lambda shown: shown + 1})
+    assert_type(store.get_workflow("w"), Workflow)
+    assert_type(store.get_steps("w"), list[StepRecord])
+    assert store.get_state("w")["answer"] == 3
+    assert_type(store.fork("w", superstep=0, new_id="v"), str)
+
+
+def keeping_in_a_file(path: str) -> SqliteCheckpointer:
+    kept = Retention(max_age=timedelta(days=1), max_workflows=10)
+    return SqliteCheckpointer(path, durability="async", serializer=JsonSerializer(), retention=kept)
+
+
 def results_and_errors() -> None:
     result = RunResult(values={"a": 1})
     assert_type(result.status, RunStatus)
@@ -195,4 +265,7 @@ if __name__ == "__main__":
     a_graph_and_its_views()
     a_gate_by_type()
     running()
+    asyncio.run(awaiting())
+    asyncio.run(following())
+    asyncio.run(keeping())
     results_and_errors()

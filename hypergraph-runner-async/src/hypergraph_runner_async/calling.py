@@ -40,8 +40,9 @@ class Calling:
 
     @property
     def width(self) -> int | None:
-        """How many calls at most can be in flight."""
-        return None if self.limiter is None else self.limiter.total
+        """How many items of a map are to be under way: enough that the calls in flight are as many as
+        they may be, though some items wait, to be retried for instance."""
+        return None if self.limiter is None else 2 * self.limiter.total
 
     def call(self, node: CallableNode, function: Callable[..., Any], inputs: Iterable[Any]) -> Any:
         """Call a function of a node; returns its result, or ``Later``."""

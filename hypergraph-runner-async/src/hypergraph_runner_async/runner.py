@@ -285,8 +285,7 @@ class AsyncRunner(EngineRunner):
             scope = _on_trail(scope, Trail(keeps_error=keeps_error))
             return workflow_flow(settings, scope, plan, given, workflow_id, chosen.force_resume)
         graph = plan.graph
-        may_pause = graph.has_interrupts or graph.nesting.has_runners
-        if not (may_pause or keeps_error or settings.stop is not None):
+        if not (graph.has_interrupts or keeps_error or settings.stop is not None):
             return run_flow(settings, scope, plan, given)
         intake = fresh_intake(graph, given)
         scope = _on_trail(scope, Trail(keeps_error=keeps_error, answers=dict(intake.answers)))
@@ -314,7 +313,7 @@ def _on_trail(scope: Scope, trail: Trail) -> Scope:
 
 def _answers(graph: Graph, given: Mapping[str, Any]) -> Outputs:
     """Return the given values that may answer an interrupt."""
-    if not (graph.has_interrupts or graph.nesting.has_runners):
+    if not graph.has_interrupts:
         return {}
     keys = response_keys(graph)
     return {name: value for name, value in given.items() if name in keys}

@@ -77,9 +77,9 @@ class Workflow(msgspec.Struct, frozen=True):
     """The header of a workflow.
 
     ``definition`` maps the path of each node to a digest of what it does, to say what changed.
-    ``steps`` and ``supersteps`` count the history; a store fills them in, and ``held``: whether
-    somebody is running it now. ``error``: type of the exception that the last run ended with.
-    Times are seconds since the epoch.
+    ``run_id``: the last run, ``""`` for a fork that had none. ``steps`` and ``supersteps`` count the
+    history; a store fills them in, and ``held``: whether somebody is running it now. ``error``: type of
+    the exception that the last run ended with. Times are seconds since the epoch.
     """
 
     id: str
@@ -130,7 +130,8 @@ class Checkpointer(Protocol):
     def save(self, workflow_id: str, step: StepRecord) -> Future[None] | None:
         """Append a step to a workflow that is held.
 
-        Raises ``UnstorableValueError`` at once, naming node, output and type.
+        Raises ``UnstorableValueError`` at once, naming node, output and type; ``CheckpointError`` if
+        something given earlier could not be written, after which nothing of this run is.
         """
         ...
 

@@ -86,6 +86,7 @@ def forked(
         id=new_id,
         status=workflow.status if stays else WorkflowStatus.STOPPED,
         pauses=workflow.pauses if stays else (),
+        run_id="",  # it has had no run of its own
         error=None,
         created_at=now,
         updated_at=now,

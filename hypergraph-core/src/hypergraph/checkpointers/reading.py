@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from hypergraph.checkpointers import refusals
 from hypergraph.checkpointers.base import StepRecord, Workflow
-from hypergraph.checkpointers.database import Database
+from hypergraph.checkpointers.database import Database, file_path
 from hypergraph.checkpointers.holds import Holds
 from hypergraph.checkpointers.records import Records
 from hypergraph.checkpointers.schema import LOCK_SECONDS, MIGRATIONS, checked_version
@@ -28,43 +28,44 @@ T = TypeVar("T")
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file, links followed. Raises `CheckpointError` if there is none."""
+    """Return the path of the file itself.
+
+    Raises `CheckpointError` if there is none, or if it is something else.
+    """
+    found = file_path(path)
     try:
-        found = Path(path).expanduser().resolve()
         status = found.stat()
     except FileNotFoundError:
-        near = sorted(str(one) for one in Path(path).expanduser().absolute().parent.glob("*.db"))
-        raise CheckpointError(
-            f"There is no such file of workflows.{did_you_mean(str(path), map(os.path.relpath, near))}",
-            where=str(path),
-            fix="name the file that was given to SqliteCheckpointer",
-        ) from None
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise CheckpointError(
-            f"The file of workflows could not be opened: {reason}.",
-            where=str(path),
-            fix="check the path and the rights to it",
-        ) from error
-    if not stat.S_ISREG(status.st_mode) or not status.st_size:
-        problem = "is empty" if stat.S_ISREG(status.st_mode) else "is not a plain file"
-        raise CheckpointError(
-            f"What stands there {problem}, so it holds no workflows.",
-            where=str(path),
-            fix="name the file that was given to SqliteCheckpointer",
-        )
-    return found
+        near = [os.path.relpath(one) for one in sorted(found.parent.glob("*.db"))]
+        problem = f"There is no such file of workflows.{did_you_mean(str(path), near)}"
+    except OSError as error:
+        problem = f"The file of workflows could not be opened: {error.strerror}."
+    else:
+        if not stat.S_ISREG(status.st_mode):
+            problem = "That is no plain file, so no file of workflows."
+        elif not status.st_size:
+            problem = "The file is empty, so it holds no workflows."
+        else:
+            database = _Unchanged(found)
+            database.run("opened", lambda _: None)
+            database.close()
+            return found
+    raise CheckpointError(
+        problem, where=str(path), fix="name the file that was given to SqliteCheckpointer"
+    )
 
 
 class SqliteReader:
-    """Reads the workflows in the file of a `SqliteCheckpointer`, which may be in use meanwhile."""
+    """Reads the workflows in the file of a `SqliteCheckpointer`, which may be in use meanwhile.
 
-    def __init__(self, path: str | os.PathLike[str], serializer: Serializer) -> None:
-        found = existing(path)
-        self._place = str(found)
-        self._database = _Unchanged(found)
+    ``path`` is what `existing` returned.
+    """
+
+    def __init__(self, path: Path, serializer: Serializer) -> None:
+        self._place = str(path)
+        self._database = _Unchanged(path)
         self._records = Records(serializer, self._place)
-        self._holds = Holds(found)
+        self._holds = Holds(path)
 
     def workflows(self, limit: int | None = None) -> list[Workflow]:
         """Return the headers, the last changed first. Raises `CheckpointError`."""

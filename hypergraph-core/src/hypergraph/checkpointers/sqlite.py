@@ -44,9 +44,7 @@ from hypergraph.serialization import PickleSerializer, Serializer, default_key_f
 
 Durability = Literal["sync", "async", "exit"]
 
-BEHIND_SECONDS = (
-    0.01  # how long an asynchronous step waits for others; it is safe after at most 20 ms
-)
+BEHIND_SECONDS = 0.01  # how long an asynchronous step waits for others, to be safe within 20 ms
 BACKLOG = 1000  # steps beyond which an asynchronous `save` waits for the disk
 
 
@@ -142,7 +140,7 @@ class SqliteCheckpointer:
         return Stored(workflow, steps)
 
     def put(self, workflow: Workflow) -> Future[None] | None:
-        """Store the header of a workflow that is held. With ``"sync"``, ``None`` means that it is safe."""
+        """Store the header of a workflow that is held. With ``"sync"``, ``None`` means it is safe."""
         held = self._holding(workflow.id)
         if held.error is not None:
             raise held.error
@@ -169,9 +167,9 @@ class SqliteCheckpointer:
         if step.index != expected:
             raise refusals.out_of_order(workflow_id, self._place, step.index, expected)
         row = self._records.dump_step(held.salt, step)
-        alone = step.superstep != held.superstep
-        held.steps, held.superstep = held.steps + 1, step.superstep
-        return self._submit(Op(held, row), alone)
+        future = self._submit(Op(held, row), alone=step.superstep != held.superstep)
+        held.steps, held.superstep = held.steps + 1, step.superstep  # not before: Ctrl-C may come
+        return future
 
     def end(self, workflow_id: str) -> Future[None]:
         """Make everything that was given safe, and let go of the workflow.

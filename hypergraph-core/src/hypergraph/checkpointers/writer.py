@@ -137,29 +137,37 @@ class Writer:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None:
-                name = f"hypergraph-writer-{self._database.path.name}"
-                former, self._former = self._former, None
-                self._thread = threading.Thread(
-                    target=self._run, args=(former,), name=name, daemon=True
-                )
-                self._thread.start()
+            if self._thread is not None:
+                return
+            name = f"hypergraph-writer-{self._database.path.name}"
+            former, self._former = self._former, None
+            thread = threading.Thread(target=self._run, args=(former,), name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # none can be had, as when the program ends
+                self._write(self._waiting())
+            else:
+                self._thread = thread
 
     # -- the thread ----------------------------------------------------------------------------
 
     def _run(self, former: threading.Thread | None) -> None:
         if former is not None:
             former.join()  # it has what was submitted earlier
-        queue, more = self._queue, True
+        more = True
         while more:
-            ops = [queue.get()]
+            ops = [self._queue.get()]
             if self._delay:
                 self._hurry.wait(self._delay)
                 self._hurry.clear()
-            ops.extend(queue.get() for _ in range(queue.qsize()))
+            ops += self._waiting()
             more = None not in ops
             self._write([op for op in ops if op is not None])
         self._database.close()
+
+    def _waiting(self) -> list[Any]:
+        """Take all that waits."""
+        return [self._queue.get() for _ in range(self._queue.qsize())]
 
     def _write(self, ops: Sequence[Op]) -> None:
         """Write in one transaction; if that fails, in one for each workflow."""

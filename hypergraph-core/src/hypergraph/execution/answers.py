@@ -48,7 +48,7 @@ def is_seed(graph: Graph, key: str) -> bool:
 
 def nested_answers(graph: Graph, given: Iterable[str]) -> set[str]:
     """Return the given names that are answers to interrupts of nested graphs."""
-    if graph.features.interrupts is None and not graph.nesting.has_runners:
+    if graph.features.interrupts is None:
         return set()
     keys, names = response_keys(graph), set(given)
     found = set()
@@ -81,7 +81,7 @@ def check_answer(node: InterruptNode, path: str, answer: Any) -> None:
 
 def check_answers(graph: Graph, given: Mapping[str, Any]) -> None:
     """Refuse given answers of the wrong type. Raises ``AnswerError``."""
-    if graph.features.interrupts is None and not graph.nesting.has_runners:
+    if graph.features.interrupts is None:
         return
     keys = response_keys(graph)
     for name, value in given.items():

@@ -74,7 +74,9 @@ def halting_generations(settings: Settings, scope: Scope, run: Restored, run_nod
         elif flows:
             awaits = [tables.awaits[number] for number in others]
             results.update(zip(others, (yield All(flows, awaits))))
-        if interrupts:
+        if interrupts and _stopping(settings, trail):
+            results.update(dict.fromkeys(interrupts, _STOPPED))
+        elif interrupts:
             asked = yield from _asked(settings, scope, execution, interrupts, generation)
             results.update(zip(interrupts, asked))
         halted = [results[number] for number in batch if type(results[number]) is Halted]

@@ -108,7 +108,8 @@ def _answer(
         value = yield from _retried(settings, scope, graph_name, effect)
     decode = tables.records[number].decode
     result = value if decode is None else decode(value)
-    if key is not None:
+    cut_short = settings.stop is not None and settings.stop.requested and node.is_generator
+    if key is not None and not cut_short:
         unpacked = tables.kinds[number] == SEVERAL_OUTPUTS and reads_once(value)
         yield from store(settings, scope, graph_name, node, key, result if unpacked else value)
     return value, result, cached

@@ -124,7 +124,8 @@ def _intake(graph: Graph, stored: Stored, given: Mapping[str, Any], force: bool)
     workflow = stored.workflow
     if workflow is None:
         return fresh_intake(graph, given)
-    if workflow.graph_hash != graph.definition_hash and not force:
+    is_new_fork = workflow.forked_from is not None and not workflow.run_id
+    if workflow.graph_hash != graph.definition_hash and not (force or is_new_fork):
         raise _mismatch(workflow, graph)
     check_answers(graph, given)
     recorded: dict[str, Any] = {}

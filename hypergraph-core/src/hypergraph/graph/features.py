@@ -1,7 +1,7 @@
 """What a graph asks of a runner.
 
 Rule of this file: what a nested graph asks, the graph around it asks too, unless the nested one brings
-a runner of its own.
+a runner of its own; but a pause always passes through every graph around it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from hypergraph.nodes import CallableNode, HyperNode
 def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
     """Return for each feature the path of the first node that needs it.
 
-    Nested graphs count unless they bring a runner of their own, which was checked when it was given.
+    Nested graphs count unless they bring a runner of their own, which was checked when it was given; of
+    these only the interrupts do.
     """
     found: dict[str, str] = {}
     cycles = [min(members) for members in wiring.cycles if not _is_seed(members, nodes, wiring)]
@@ -26,12 +27,10 @@ def graph_features(nodes: Sequence[HyperNode], wiring: Wiring) -> GraphFeatures:
         found["cycles"] = nodes[min(cycles)].name
     for node in nodes:
         if isinstance(node, GraphNode):
-            if node.runner is None:
-                inner = node.graph.features
-                for feature in FEATURES:
-                    path = getattr(inner, feature.name)
-                    if path is not None:
-                        found.setdefault(feature.name, f"{node.name}/{path}")
+            for feature in FEATURES:
+                path = getattr(node.graph.features, feature.name)
+                if path is not None and (node.runner is None or feature.name == "interrupts"):
+                    found.setdefault(feature.name, f"{node.name}/{path}")
         elif node.is_gate:
             found.setdefault("gates", node.name)
         elif node.is_interrupt:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in (
     "base", "capabilities", "checkpointers", "cycles", "dags", "errors", "gates", "generators",
-    "mapping", "nesting", "observing",
+    "mapping", "nesting", "observing", "storing",
 )))  # fmt: skip
 
 from hypergraph.testing.suite.capabilities import CapabilityRules  # noqa: E402
