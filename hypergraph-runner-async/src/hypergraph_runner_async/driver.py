@@ -15,7 +15,13 @@ import anyio
 import anyio.lowlevel
 
 from hypergraph.events.types import EVENTS, Event, NodeErrorEvent, RunEndEvent
-from hypergraph.execution.collect import chunk_event, is_stream, join_chunks, stream_chunks
+from hypergraph.execution.collect import (
+    chunk_event,
+    is_stream,
+    join_chunks,
+    stop_for,
+    stream_chunks,
+)
 from hypergraph.execution.context import Settings
 from hypergraph.execution.drive import Escaped, Later, drive
 from hypergraph.execution.effects import (
@@ -143,7 +149,7 @@ class Driver:
     async def _streamed(self, effect: Stream) -> Any:
         """Read a generator chunk by chunk, at the pace of whoever follows the run."""
         settings = self._settings
-        stream, stop = self._stream, settings.stop
+        stream, stop = self._stream, stop_for(effect, settings)
         emit: Any = settings.emit
         if stream is not None and emit.only is not None:
             emit = emit.only  # the stream itself, which never raises
@@ -164,6 +170,7 @@ class Driver:
                     if len(ahead) >= AHEAD:
                         await stream.room()  # type: ignore[union-attr]
                     if stop is not None and stop.requested:
+                        stop.cut_short = True
                         break
             else:
                 for chunk in returned:
@@ -172,6 +179,7 @@ class Driver:
                     if len(ahead) >= AHEAD:
                         await stream.room()  # type: ignore[union-attr]
                     if stop is not None and stop.requested:
+                        stop.cut_short = True
                         break
         finally:
             await _close(returned)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hypergraph.events.types import StreamingChunkEvent
 
 if TYPE_CHECKING:  # effects are made of what calls nodes, and calls of this
-    from hypergraph.execution.context import Settings
+    from hypergraph.execution.context import Settings, Stop
     from hypergraph.execution.effects import Stream
 
 
@@ -71,6 +71,12 @@ def chunk_event(effect: Stream, settings: Settings) -> Callable[[Any, int], Stre
     return event
 
 
+def stop_for(effect: Stream, settings: Settings) -> Stop | None:
+    """Return what cuts a generator short, unless its graph is run to its end in any case."""
+    trail = effect.scope.trail
+    return None if trail is not None and trail.finishing else settings.stop
+
+
 def stream_chunks(effect: Stream, settings: Settings) -> Any:
     """Call a generator node, tell of each chunk as it comes, and return the joined value.
 
@@ -79,7 +85,7 @@ def stream_chunks(effect: Stream, settings: Settings) -> Any:
     returned = effect.function(*effect.inputs.values())
     if not is_stream(returned):
         return returned
-    emit, stop, event = settings.emit, settings.stop, chunk_event(effect, settings)
+    emit, stop, event = settings.emit, stop_for(effect, settings), chunk_event(effect, settings)
     assert emit is not None
     chunks: list[Any] = []
     try:
@@ -87,6 +93,7 @@ def stream_chunks(effect: Stream, settings: Settings) -> Any:
             emit(event(chunk, len(chunks)))
             chunks.append(chunk)
             if stop is not None and stop.requested:
+                stop.cut_short = True
                 break
     finally:
         if hasattr(returned, "close"):

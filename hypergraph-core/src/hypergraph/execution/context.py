@@ -20,12 +20,16 @@ from hypergraph.execution.trail import Trail
 
 
 class Stop:
-    """Whether somebody asked a run to stop; the one thing about a run that is said while it runs."""
+    """Whether somebody asked a run to stop; the one thing about a run that is said while it runs.
 
-    __slots__ = ("requested",)
+    ``cut_short``: a generator was left before its end because of it.
+    """
+
+    __slots__ = ("requested", "cut_short")
 
     def __init__(self) -> None:
         self.requested = False
+        self.cut_short = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

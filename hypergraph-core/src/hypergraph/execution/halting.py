@@ -87,7 +87,8 @@ def halting_generations(settings: Settings, scope: Scope, run: Restored, run_nod
         execution.commit(batch, [results[number] for number in batch])
         done = {}
         generation += 1
-    return None
+    cut_short = settings.stop is not None and settings.stop.cut_short
+    return _STOPPED if cut_short and not trail.nodes else None
 
 
 def _stopping(settings: Settings, trail: Trail) -> bool:

@@ -56,7 +56,7 @@ def report_node(settings: Settings, scope: Scope, execution: Execution, number: 
         cacheable = settings.cache is not None and node.cache
         if cacheable or node.is_generator or node.retry is not None:
             yield start
-            inner = Scope(run_id, span_id, parent)
+            inner = Scope(run_id, span_id, parent, trail=scope.trail)
             call = Call(function, inputs, node)  # type: ignore[arg-type]
             value, result, cached = yield _answer(settings, inner, execution, number, call)
         else:
@@ -108,8 +108,8 @@ def _answer(
         value = yield from _retried(settings, scope, graph_name, effect)
     decode = tables.records[number].decode
     result = value if decode is None else decode(value)
-    cut_short = settings.stop is not None and settings.stop.requested and node.is_generator
-    if key is not None and not cut_short:
+    cut_short = settings.stop is not None and settings.stop.cut_short
+    if key is not None and not (cut_short and node.is_generator):
         unpacked = tables.kinds[number] == SEVERAL_OUTPUTS and reads_once(value)
         yield from store(settings, scope, graph_name, node, key, result if unpacked else value)
     return value, result, cached
