@@ -36,8 +36,9 @@ def answer(path: str, value: Any) -> int:
 def gives_no_nested_answer(case: Case) -> bool:
     """Say that no input answers an interrupt inside a nested graph: to the reference it would be an
     output that is given."""
-    keys = response_keys(case.graph)
-    return not any("/" in keys[name][0] for name in case.inputs if name in keys)
+    keys, inputs = response_keys(case.graph), case.graph.inputs.all
+    answers = [name for name in case.inputs if name in keys and name not in inputs]
+    return not any("/" in keys[name][0] for name in answers)
 
 
 # -- what a run may end with ---------------------------------------------------------------------

@@ -40,9 +40,9 @@ class Calling:
 
     @property
     def width(self) -> int | None:
-        """How many items of a map are to be under way: enough that the calls in flight are as many as
-        they may be, though some items wait, to be retried for instance."""
-        return None if self.limiter is None else 2 * self.limiter.total
+        """How many flows are to be under way at once: no more than calls can be in flight, so that
+        nodes begin in order, and those that are still to begin when a run is stopped do not."""
+        return None if self.limiter is None else self.limiter.total
 
     def call(self, node: CallableNode, function: Callable[..., Any], inputs: Iterable[Any]) -> Any:
         """Call a function of a node; returns its result, or ``Later``."""

@@ -194,9 +194,7 @@ class Driver:
     async def _all(self, effect: All) -> list[Any]:
         """Run those that await something together, then the others one by one."""
         calling, awaits = self._calling, effect.awaits
-        if awaits is True or (calling.threads and awaits is False):
-            return await self._together(effect.flows, calling.width)
-        if calling.threads:
+        if calling.threads or awaits is True:
             return await self._together(effect.flows)
         if awaits is False:
             return [await self.carry_out(flow) for flow in effect.flows]
@@ -212,9 +210,9 @@ class Driver:
                 results[position] = await self.carry_out(flows[position])
         return results
 
-    async def _together(self, flows: Any, limit: int | None = None) -> list[Any]:
+    async def _together(self, flows: Any) -> list[Any]:
         calls = (partial(self.carry_out, flow) for flow in flows)
-        return await gather(calls, limit=limit, group=self._group)
+        return await gather(calls, limit=self._calling.width, group=self._group)
 
     # -- interrupts --------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ class Lane:
         results: list[Any] = [None] * len(batch)
         if together:
             first = (calls[at] for at in together)
-            found = await gather(first, group=self._group)
+            found = await gather(first, limit=self._calling.width, group=self._group)
             for at, result in zip(together, found):
                 results[at] = result
         for at, number in enumerate(batch):

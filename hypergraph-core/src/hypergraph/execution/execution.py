@@ -137,6 +137,10 @@ class Execution:
         """Say whether these nodes all belong to the next generation of a resumed run."""
         return self._due.issuperset(nodes) and set(self._first_of(self._due)).issuperset(nodes)
 
+    def is_whole(self, nodes: Collection[int]) -> bool:
+        """Say whether these nodes are all of the next generation of a resumed run."""
+        return set(self._first_of(self._due)) == set(nodes)
+
     def redo(self, results: Mapping[int, Any]) -> None:
         """Commit the results of a generation that need not run, by node."""
         runs, wanted, due = self.runs, self._wanted, self._due

@@ -66,6 +66,9 @@ def _give(
     given: Mapping[str, Any],
 ) -> None:
     """Give a run other inputs: they make due what depends on them, also in nested graphs that run."""
+    if execution.is_whole(done):
+        execution.redo(done)
+        done = {}
     for number in execution.due.difference(done):
         if execution.tables.kinds[number] == NESTED_GRAPH:
             earlier.setdefault(number, execution.inputs(number))

@@ -128,21 +128,20 @@ def _intake(graph: Graph, stored: Stored, given: Mapping[str, Any], force: bool)
     if workflow.graph_hash != graph.definition_hash and not (force or is_new_fork):
         raise _mismatch(workflow, graph)
     check_answers(graph, given)
-    recorded: dict[str, Any] = {}
-    for step in stored.steps:
-        if step.kind is StepKind.INPUTS:
-            recorded.update(step.values)
+    recorded = _recorded(graph, stored.steps)
     paused = workflow.status is WorkflowStatus.PAUSED
     pending = {pause.response_key for pause in workflow.pauses} if paused else set()
     answers = {name: value for name, value in given.items() if name in pending}
     inputs = {name: value for name, value in given.items() if name not in pending}
-    if workflow.status is WorkflowStatus.COMPLETED:
-        new = inputs
-        for name in _overtaken(graph, recorded, new):
-            del recorded[name]
-    else:
-        new = changed(recorded, inputs)
+    goes_on = workflow.status is not WorkflowStatus.COMPLETED
+    new = changed(recorded, inputs) if goes_on else inputs
+    if goes_on:
         answers |= _unused_answers(graph, stored, recorded)
+    for name in _overtaken(graph, recorded, new):
+        if name in inputs:
+            new[name] = inputs[name]
+        else:
+            del recorded[name]
     for name in response_keys(graph):
         if name in new and (paused or not is_seed(graph, name)):
             raise _not_pending(name, pending, workflow)
@@ -151,8 +150,19 @@ def _intake(graph: Graph, stored: Stored, given: Mapping[str, Any], force: bool)
     return Intake({name: known[name] for name in known if name not in nested}, new, answers)
 
 
+def _recorded(graph: Graph, steps: Iterable[StepRecord]) -> dict[str, Any]:
+    """Return the inputs that are in force after these steps."""
+    recorded: dict[str, Any] = {}
+    for step in steps:
+        if step.kind is StepKind.INPUTS:
+            for name in _overtaken(graph, recorded, step.values):
+                del recorded[name]
+            recorded.update(step.values)
+    return recorded
+
+
 def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> list[str]:
-    """Return the outputs given in earlier turns that what is given in this one makes anew."""
+    """Return the outputs that were given before and that nodes now make anew from what is new."""
     wiring = graph.wiring
     reached: set[int] = set()
     todo = [node for name in new for node in wiring.consumers.get(name, ())]
