@@ -229,7 +229,7 @@ def test_a_workflow_is_shown_with_names_and_types_only(run: Run, store: Any) -> 
         "           ask          node               00:01:41  draft: dict of 2\n"
         "           check        gate               00:01:42  -> ask, review\n"
         "        1  review/plan  node               00:01:43  inner: int\n"
-        "           review       graph              00:01:44\n"
+        "           review       graph              00:01:44  outer\n"
         "           ask          node               00:01:45  draft: bool\n"
         "        2  approve      answer             00:01:46  answer: str\n"
         "           stop         gate               00:01:47  -> nothing\n"
@@ -253,14 +253,14 @@ def test_items_of_maps_have_their_numbers_and_many_values_are_counted(run: Run, 
     many = {f"v{i}": None for i in range(9)}
     steps = steps_of(
         (0, "work", NODE, {"y": 1}, "batch#0[3]/"),
-        (0, "batch", StepKind.GRAPH, 4),
+        (0, "batch", StepKind.GRAPH, [4, {"ys": "y"}]),
         (0, "elsewhere", StepKind.GRAPH, many),
     )
     keep(store, steps=steps)
     lines = run("show", "w")[1].splitlines()[-3:]
     assert "batch[3]/work" in lines[0]
     assert lines[0].endswith("y: int")
-    assert lines[1].endswith("4 items")
+    assert lines[1].endswith("4 items, ys")
     assert lines[2].endswith("v4: None, v5: None, and 3 more")
 
 

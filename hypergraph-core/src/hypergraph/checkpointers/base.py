@@ -45,8 +45,10 @@ class StepRecord(msgspec.Struct, frozen=True):
     item 3. ``generation``: counted within that scope. ``time``: seconds since the epoch.
 
     ``values`` are the outputs by name; for inputs the given values by name; for a gate the tuple of
-    selected targets; for a nested graph ``None``, or its number of items, because its values are those
-    of the steps in its scope (one that ran on another runner holds its outputs by name).
+    selected targets. The values of a nested graph are those of the steps in its scope: its own step
+    holds the number of items, ``None`` for a graph that is not mapped, and the names that its outputs
+    have outside, with those they have inside. (One that ran on a runner that keeps no steps holds its
+    outputs by name.)
     """
 
     index: int

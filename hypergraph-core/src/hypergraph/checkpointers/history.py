@@ -37,39 +37,45 @@ def cut(
     return steps[: end + 1]
 
 
-def state(steps: Sequence[StepRecord]) -> dict[str, Any]:
-    """Return the values of the graph itself by name, the latest of each.
+Scopes = Mapping[str, Sequence[StepRecord]]
+"""Steps by their scope, in order."""
 
-    The outer names of a nested graph's outputs are the graph's to tell, so its values are found under
-    its node's name by their inner names: ``{"review": {"draft": ...}}``, of its latest run that ended;
-    for a mapped one, a list with a dict for each item.
-    """
+
+def state(steps: Sequence[StepRecord]) -> dict[str, Any]:
+    """Return the values of the graph itself by name, the latest of each."""
     scopes: dict[str, list[StepRecord]] = {}
     for step in steps:
         scopes.setdefault(step.scope, []).append(step)
     return _state(scopes, "")
 
 
-def _state(scopes: Mapping[str, Sequence[StepRecord]], scope: str) -> dict[str, Any]:
+def nested_outputs(scopes: Scopes, run: str, values: Any) -> dict[str, Any]:
+    """Return the outputs of a nested graph that ended, by the names they have outside of it.
+
+    ``run`` is its scope without the last slash, ``values`` what its step holds. What an item of a
+    mapped graph did not produce is ``None``.
+    """
+    if isinstance(values, dict):
+        return values
+    size, names = values
+    if size is None:
+        inside = _state(scopes, f"{run}/")
+        return {outer: inside[inner] for outer, inner in names.items() if inner in inside}
+    items = [_state(scopes, f"{run}[{item}]/") for item in range(size)]
+    return {outer: [item.get(inner) for item in items] for outer, inner in names.items()}
+
+
+def _state(scopes: Scopes, scope: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     ended: dict[str, int] = {}
     for step in scopes.get(scope, ()):
-        if step.kind is StepKind.GATE:
-            continue
-        node = step.node_name
         if step.kind is StepKind.GRAPH:
+            node = step.node_name
             run = ended[node] = ended.get(node, -1) + 1
-            if not isinstance(step.values, dict):
-                values[node] = _nested(scopes, f"{scope}{node}#{run}", step.values)
-                continue
-        values.update(step.values)
+            values.update(nested_outputs(scopes, f"{scope}{node}#{run}", step.values))
+        elif step.kind is not StepKind.GATE:
+            values.update(step.values)
     return values
-
-
-def _nested(scopes: Mapping[str, Sequence[StepRecord]], run: str, size: int | None) -> Any:
-    if size is None:
-        return _state(scopes, f"{run}/")
-    return [_state(scopes, f"{run}[{item}]/") for item in range(size)]
 
 
 def forked(

@@ -132,9 +132,8 @@ def _recorded(
     if kind == NESTED_GRAPH:
         if node.runner is not None and not in_steps:
             return StepKind.GRAPH, result
-        if not node.map_params:
-            return StepKind.GRAPH, None
-        return StepKind.GRAPH, len(next(iter(result.values()), ()))
+        size = len(next(iter(result.values()), ())) if node.map_params else None
+        return StepKind.GRAPH, [size, dict(node.inner_outputs)]
     if kind == SEVERAL_OUTPUTS:
         return StepKind.NODE, dict(zip(node.outputs, result))
     return StepKind.NODE, {node.outputs[0]: result} if node.outputs else {}

@@ -12,14 +12,15 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hypergraph.checkpointers import StepKind, StepRecord
+from hypergraph.checkpointers.history import nested_outputs
 from hypergraph.content import content_key
 from hypergraph.errors import UnkeyableError
 from hypergraph.execution.answers import nested_answers
 from hypergraph.execution.execution import Execution
 from hypergraph.execution.plan import Schedule
 from hypergraph.execution.records import GATE, NESTED_GRAPH, ONE_OUTPUT
-from hypergraph.execution.trail import Journal, Trail
-from hypergraph.graph import Graph, GraphNode
+from hypergraph.execution.trail import Trail
+from hypergraph.graph import Graph
 
 
 class Restored(NamedTuple):
@@ -100,10 +101,8 @@ def _repeated(execution: Execution, trail: Trail, steps: Sequence[StepRecord]) -
         if step.kind is StepKind.GRAPH:
             ended[name] = run = ended.get(name, -1) + 1
             earlier.pop(reader.number, None)
-            if reader.nested is not None and type(values) is not dict:
-                assert trail.journal is not None
-                scope = f"{trail.scope}{name}#{run}"
-                values = _outputs(trail.journal, scope, reader.nested, values)
+            assert trail.journal is not None
+            values = nested_outputs(trail.journal.scopes, f"{trail.scope}{name}#{run}", values)
         try:
             done[reader.number] = reader.read(values)
         except (KeyError, TypeError):  # the graph was another one then, and the node has to run
@@ -117,12 +116,11 @@ def _repeated(execution: Execution, trail: Trail, steps: Sequence[StepRecord]) -
 
 
 class Reader(NamedTuple):
-    """How the steps of a node are read: its number, from recorded values to its decoded result, and the
-    node itself if it is a nested graph. What does not fit is a ``KeyError`` or ``TypeError``."""
+    """How the steps of a node are read: its number, and from recorded values to its decoded result.
+    What does not fit is a ``KeyError`` or ``TypeError``."""
 
     number: int
     read: Callable[[Any], Any]
-    nested: GraphNode | None = None
 
 
 def _reader(execution: Execution, name: str) -> Reader:
@@ -142,35 +140,10 @@ def _reader(execution: Execution, name: str) -> Reader:
 
         return Reader(number, chosen)
     if kind == NESTED_GRAPH:
-        return Reader(number, dict, node)
+        return Reader(number, dict)
     if kind == ONE_OUTPUT:
         return Reader(number, itemgetter(node.outputs[0]))
     return Reader(number, lambda values: tuple([values[output] for output in node.outputs]))
-
-
-def _outputs(journal: Journal, scope: str, node: GraphNode, size: int | None) -> dict[str, Any]:
-    """Return the outputs of a nested graph that ended, from its own steps."""
-    if size is None:
-        return node.outside(_written(journal, f"{scope}/", node.graph))
-    return dict(
-        node.columns([_written(journal, f"{scope}[{i}]/", node.graph) for i in range(size)])
-    )
-
-
-def _written(journal: Journal, scope: str, graph: Graph) -> dict[str, Any]:
-    """Return the values that the nodes of a run wrote, the latest of each."""
-    values: dict[str, Any] = {}
-    ended: dict[str, int] = {}
-    for step in journal.scopes.get(scope, ()):
-        if isinstance(step.values, dict):
-            values.update(step.values)
-        if step.kind is StepKind.GRAPH:
-            ended[step.node_name] = run = ended.get(step.node_name, -1) + 1
-            node = graph.nodes.get(step.node_name)
-            if isinstance(node, GraphNode) and not isinstance(step.values, dict):
-                inner = f"{scope}{step.node_name}#{run}"
-                values.update(_outputs(journal, inner, node, step.values))
-    return values
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

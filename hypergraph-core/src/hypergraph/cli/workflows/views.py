@@ -157,9 +157,8 @@ def _added(step: StepRecord) -> str:
         words = [f"{name}: {_kind(value)}" for name, value in values.items()]
         more = [f"and {len(words) - NAMES} more"] if len(words) > NAMES else []
         return ", ".join(words[:NAMES] + more)
-    if isinstance(values, int):
-        return f"{values:,} items"
-    return "" if values is None else kind_of(values)
+    items, names = values
+    return ", ".join([*names] if items is None else [f"{items:,} items", *names])
 
 
 def _kind(value: Any) -> str:
@@ -199,7 +198,8 @@ def step_json(step: StepRecord, *, values: bool) -> dict[str, Any]:
     if isinstance(step.values, Mapping):
         shown = {str(name): _value_json(value, values) for name, value in step.values.items()}
         return {**found, "values": shown}
-    return {**found, "items": step.values} if isinstance(step.values, int) else found
+    items, names = step.values
+    return {**found, "items": items, "outputs": names}
 
 
 def _value_json(value: Any, shown: bool) -> dict[str, Any]:

@@ -59,37 +59,36 @@ class CheckpointerSuite(StoringRules):
         inputs = {"question": "why", "tags": ["a", None, 2.5]}
         first = {**inputs, "draft": {"text": "é \U0001f600", "n": 1}}
         assert checkpointer.get_state("w", superstep=0) == first
-        second = {**inputs, "draft": True, "review": {"inner": -1}}
+        second = {**inputs, "draft": True, "outer": -1}
         assert checkpointer.get_state("w", superstep=1) == second
         assert checkpointer.get_state("w") == {**second, "answer": "yes"}
         for wrong in (3, -1):
             with pytest.raises(CheckpointError, match="from 0 to 2"):
                 checkpointer.get_state("w", superstep=wrong)
 
-    def test_the_state_of_nested_graphs_is_that_of_their_last_run_that_ended(
+    def test_the_state_holds_the_outputs_of_nested_graphs_by_their_names_outside(
         self, checkpointer: Checkpointer, store: Callable[..., None]
     ) -> None:
+        sub = [None, {"out": "y", "deepest": "w", "never": "v"}]
         history = steps_of(
             (0, "", INPUTS, {"x": 1}),
             (1, "a", NODE, {"y": 1}, "sub#0/"),
             (1, "a", NODE, {"z": 5}, "sub#0/deep#0/"),
-            (1, "deep", GRAPH, None, "sub#0/"),
-            (1, "sub", GRAPH, None),
+            (1, "deep", GRAPH, [None, {"w": "z"}], "sub#0/"),
+            (1, "sub", GRAPH, sub),
             (2, "a", NODE, {"y": 2}, "each#0[1]/"),
-            (2, "a", NODE, {"y": 3}, "each#0[0]/"),
-            (2, "each", GRAPH, 2),
+            (2, "a", NODE, {"y": 3, "q": 4}, "each#0[0]/"),
+            (2, "each", GRAPH, [2, {"ys": "y", "qs": "q"}]),
             (3, "a", NODE, {"y": 10}, "sub#1/"),
-            (3, "sub", GRAPH, None),
+            (3, "sub", GRAPH, sub),
             (4, "a", NODE, {"y": 11}, "sub#2/"),
             (4, "other", GRAPH, {"w": 9}),
         )
         store(header("w"), history)
-        assert checkpointer.get_state("w", superstep=1) == {
-            "x": 1,
-            "sub": {"y": 1, "deep": {"z": 5}},
-        }
-        each = [{"y": 3}, {"y": 2}]
-        assert checkpointer.get_state("w") == {"x": 1, "sub": {"y": 10}, "each": each, "w": 9}
+        first = {"x": 1, "out": 1, "deepest": 5}
+        assert checkpointer.get_state("w", superstep=1) == first
+        whole = {**first, "out": 10, "ys": [3, 2], "qs": [4, None], "w": 9}
+        assert checkpointer.get_state("w") == whole
 
     # -- forking and deleting ------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ HISTORY = steps_of(
     (0, "ask", NODE, {"draft": {"text": "é \U0001f600", "n": 1}}),
     (0, "check", GATE, ("ask", "review")),
     (1, "plan", NODE, {"inner": -1}, "review#0/"),
-    (1, "review", GRAPH, None),
+    (1, "review", GRAPH, [None, {"outer": "inner"}]),
     (1, "ask", NODE, {"draft": True}),
     (2, "approve", ANSWER, {"answer": "yes"}),
     (2, "stop", GATE, ()),
