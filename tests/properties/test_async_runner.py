@@ -13,6 +13,8 @@ from hypothesis import given, strategies as st
 from hypergraph import MemoryCache
 from hypergraph.cache import MISS
 from hypergraph.checkpointers import MemoryCheckpointer
+from hypergraph.events import InterruptEvent
+from hypergraph.execution.answers import response_keys
 from hypergraph.testing import as_async, reference
 from hypergraph.testing.strategies import (
     acyclic_cases,
@@ -105,6 +107,7 @@ INLINE = {
     "streaming": run_streaming,
 }
 LANES = {**INLINE, "threads": run_in_threads}
+TELLING = ("plain", "one at once", "checkpointed", "streaming")
 
 
 def blocking(lane, backend="asyncio"):
@@ -191,21 +194,23 @@ def events_of(run, case, **options):
     return listener.events, outcome
 
 
-@examples(150)
+@pytest.mark.parametrize("lane", TELLING)
+@examples(70)
 @given(ANY_GRAPH)
-def test_without_async_nodes_the_events_are_those_of_the_sync_runner(case):
+def test_without_async_nodes_the_events_are_those_of_the_sync_runner(lane, case):
     expected, _ = events_of(SyncRunner().run, case)
-    actual, _ = events_of(blocking(run_plainly), case)
+    actual, _ = events_of(blocking(INLINE[lane]), case)
     assert trace(actual) == trace(expected)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@examples(150)
+@pytest.mark.parametrize("lane", TELLING)
+@examples(60)
 @given(ANY_GRAPH, SEEDS)
-def test_events_are_those_of_the_sync_runner_but_for_the_order_in_a_generation(backend, case, seed):
+def test_events_are_those_of_the_sync_runner_but_for_their_order(lane, backend, case, seed):
     expected, outcome = events_of(SyncRunner().run, case)
     twin = twin_of(case, seed)
-    actual, ended = events_of(blocking(run_plainly, backend), twin)
+    actual, ended = events_of(blocking(INLINE[lane], backend), twin)
     if outcome.error is None:
         generations = iter(generations_of(case))
         assert_same_but_for_order(tree(expected), tree(actual), twin.graph, generations)
@@ -218,11 +223,11 @@ def test_events_are_those_of_the_sync_runner_but_for_the_order_in_a_generation(b
         assert_paired(actual)
 
 
-@pytest.mark.parametrize("lane", [run_limited, run_two_at_once, run_in_threads, run_checkpointed])
+@pytest.mark.parametrize("backend", BACKENDS)
 @examples(60)
 @given(ANY_GRAPH, SEEDS)
-def test_events_are_paired_in_every_lane(lane, case, seed):
-    events, _ = events_of(blocking(lane), twin_of(case, seed))
+def test_events_of_threads_are_paired(backend, case, seed):
+    events, _ = events_of(blocking(run_in_threads, backend), twin_of(case, seed))
     if events:
         assert_paired(events)
 
@@ -257,22 +262,39 @@ def interrupts_of(graph, path=""):
     return found
 
 
+async def run_with_handlers(graph, inputs, **options):
+    handlers = {path: lambda value, path=path: answer(path, value) for path in interrupts_of(graph)}
+    return await AsyncRunner().run(graph, inputs, interrupt_handlers=handlers, **options)
+
+
+async def run_responding(graph, inputs, **options):
+    async with AsyncRunner().iter(graph, inputs, **options) as stream:
+        async for event in stream:
+            if isinstance(event, InterruptEvent):
+                path, _ = response_keys(graph)[event.response_key]
+                stream.respond(event.response_key, answer(path, event.value))
+    return stream.result
+
+
+async def run_resuming(graph, inputs, **options):
+    runner = AsyncRunner(checkpointer=MemoryCheckpointer())
+    result = await runner.run(graph, inputs, workflow_id="w", **options)
+    while result.paused:
+        answers = {p.response_key: answer(p.node_name, p.value) for p in result.pauses}
+        result = await runner.run(graph, answers, workflow_id="w", **options)
+    return result
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-@examples(80)
+@pytest.mark.parametrize("lane", [run_with_handlers, run_responding, run_resuming])
+@examples(60)
 @given(asking_cases().filter(gives_no_nested_answer), SEEDS)
-def test_handlers_answer_as_the_reference_is_answered(backend, case, seed):
+def test_answers_lead_where_those_of_the_reference_lead(lane, backend, case, seed):
     def expected(graph, inputs, **options):
         return reference.run(graph, inputs, answer=answer, **options)
 
-    handlers = {
-        path: lambda value, path=path: answer(path, value) for path in interrupts_of(case.graph)
-    }
-
-    async def run(graph, inputs, **options):
-        return await AsyncRunner().run(graph, inputs, interrupt_handlers=handlers, **options)
-
     one = case.observe(expected)
-    other = twin_of(case, seed).observe(blocking(run, backend))
+    other = twin_of(case, seed).observe(blocking(lane, backend))
     assert (other.result, other.error) == (one.result, one.error)
 
 

@@ -69,7 +69,9 @@ class Job:
         except Exception:
             assume(False)  # inputs that do not fit
         self.store = MemoryCheckpointer()
+        self.asked = []
         self.see_it_end(self.store, self.inputs)
+        assert self.error or Counter(self.asked) == Counter(map(repr, found.asked))
         self.calls = self.executions.counts
         self.steps = len(self.store.get_steps("w"))
         assume(self.steps <= LONGEST)
@@ -80,7 +82,7 @@ class Job:
         result = await runner.run(self.graph, inputs, **self.options)
         while result.paused:
             answers = {p.response_key: answer(p.node_name, p.value) for p in result.pauses}
-            assert answers
+            self.asked += [repr((p.node_name, p.value)) for p in result.pauses]
             result = await runner.run(self.graph, answers, **self.options)
         return result
 

@@ -6,7 +6,7 @@ beginning of them, `forked` is the header of a copy.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -104,4 +104,4 @@ def forked(
 
 def fork_id(workflow_id: str) -> str:
     """Return an id for a copy that no other workflow has."""
-    return f"{workflow_id}-fork-{secrets.token_hex(4)}"
+    return f"{workflow_id}-fork-{os.urandom(4).hex()}"

@@ -36,9 +36,7 @@ class Restored(NamedTuple):
 def restored(trail: Trail, schedule: Schedule, inputs: Mapping[str, Any], limit: int) -> Restored:
     """Return the execution of a run, with everything that is recorded of it."""
     journal = trail.journal
-    steps: Sequence[StepRecord] = ()
-    if journal is not None:
-        steps = journal.scopes.get(trail.scope, ())
+    steps = [] if journal is None else journal.scopes.get(trail.scope, [])
     if journal is None or not (steps or trail.earlier is not None):
         return Restored(Execution(schedule, inputs, limit), {}, 0, {})
     if trail.superstep is None:  # the run as a whole has its inputs among the steps

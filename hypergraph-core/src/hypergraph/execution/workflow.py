@@ -64,49 +64,59 @@ def workflow_flow(
     """
     graph, trail = plan.graph, scope.trail
     assert trail is not None
+    begun = None  # the header, once it is the one that counts
     stored = yield Begin(workflow_id)
     try:
         taken = _intake(graph, stored, given, force_resume)
         plan.schedule(tuple(taken.inputs))
         header = _header(settings, scope, graph, workflow_id, stored.workflow)
         journal = Journal(workflow_id, stored.steps, settings.wall)
-        yield Put(header)
+        opening: list[Put | Save] = [Put(header)]
         if taken.new or not stored.steps:
-            yield Save(workflow_id, journal.add(_inputs_step(journal, stored.steps, taken.new)))
-    except GeneratorExit:
-        raise
-    except BaseException:
-        yield from _let_go(workflow_id)
-        raise
-    trail = msgspec.structs.replace(trail, journal=journal, answers=taken.answers)
-    run = run_flow(settings, msgspec.structs.replace(scope, trail=trail), plan, taken.inputs)
-    try:
+            step = journal.add(_inputs_step(journal, stored.steps, taken.new))
+            # before a header that is there: if they get lost it does not say that a turn has begun
+            at = 0 if stored.workflow is not None else 1
+            opening.insert(at, Save(workflow_id, step))
+        begun = header if stored.workflow is None else None
+        for effect in opening:
+            yield effect
+        begun = header
+        trail = msgspec.structs.replace(trail, journal=journal, answers=taken.answers)
+        run = run_flow(settings, msgspec.structs.replace(scope, trail=trail), plan, taken.inputs)
         outcome = yield run
         yield Put(_ended(settings, header, outcome))
-        yield End(workflow_id)
     except GeneratorExit:
         raise
     except BaseException as error:
         ended = None  # a run that was cancelled is cut off, like one whose process died
-        if isinstance(error, Exception):
+        if begun is not None and isinstance(error, Exception):
             failed = Outcome({}, status=RunStatus.FAILED, error=error)
-            ended = _ended(settings, header, failed)
+            ended = _ended(settings, begun, failed)
         yield from _let_go(workflow_id, ended, error)
         raise
+    yield End(workflow_id)
     return outcome
 
 
-def _let_go(
-    workflow_id: str, header: Workflow | None = None, error: BaseException | None = None
-) -> Flow:
+def _let_go(workflow_id: str, header: Workflow | None, error: BaseException) -> Flow:
     """End a run that failed; what the store has to say against that goes into a note."""
-    for effect in (Put(header) if header is not None else None, End(workflow_id)):
-        try:
-            if effect is not None:
-                yield effect
-        except CheckpointError as failure:
-            if error is not None and failure is not error:
-                error.add_note(f"hypergraph: workflow {workflow_id!r}: {failure.what}")
+    try:
+        if header is not None:
+            yield from _noted(Put(header), workflow_id, error)
+    except GeneratorExit:
+        raise
+    except BaseException:  # cancelled meanwhile: the workflow is let go of all the same
+        yield from _noted(End(workflow_id), workflow_id, error)
+        raise
+    yield from _noted(End(workflow_id), workflow_id, error)
+
+
+def _noted(effect: Put | End, workflow_id: str, error: BaseException) -> Flow:
+    try:
+        yield effect
+    except CheckpointError as failure:
+        if failure is not error:
+            error.add_note(f"hypergraph: workflow {workflow_id!r}: {failure.what}")
 
 
 # --- what a call gives ------------------------------------------------------------------------
@@ -122,7 +132,7 @@ def fresh_intake(graph: Graph, given: Mapping[str, Any]) -> Intake:
 
 def _intake(graph: Graph, stored: Stored, given: Mapping[str, Any], force: bool) -> Intake:
     workflow = stored.workflow
-    if workflow is None:
+    if workflow is None or not stored.steps:  # new, or cut off before its inputs were stored
         return fresh_intake(graph, given)
     is_new_fork = workflow.forked_from is not None and not workflow.run_id
     if workflow.graph_hash != graph.definition_hash and not (force or is_new_fork):

@@ -6,11 +6,11 @@ adds how it carries out effects, and the lanes it knows.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
+from hypergraph._deferred import deferred
 from hypergraph.cache import Cache
 from hypergraph.events.dispatch import check_processors, dispatcher
 from hypergraph.events.processor import EventProcessor
@@ -25,6 +25,7 @@ from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.clock import Clock, SystemClock
 from hypergraph.runners.options import DEFAULTS, Options
 
+_random = deferred("random:random")  # needed when something is retried, and not before
 _span_ids = count(1)
 
 
@@ -105,7 +106,7 @@ class EngineRunner(BaseRunner):
             limit=options.max_iterations,
             clock=self.clock.monotonic,
             wall=self.clock.time,
-            random=random.random,
+            random=_random,
             new_run_id=new_run_id,
             new_span_id=_span_ids.__next__,
             emit=dispatcher((*own, *listeners)),
