@@ -143,7 +143,7 @@ class Listener:
 
 
 _PASSING = {"run_id", "span_id", "parent_span_id", "parent_run_id", "time", "started_at"}
-_PASSING |= {"duration_ms", "key"}
+_PASSING |= {"duration_ms", "key", "workflow_id"}
 
 
 def shown(event: Event) -> tuple[Any, ...]:

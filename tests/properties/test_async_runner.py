@@ -126,7 +126,7 @@ def twin_of(case, seed):
     return replace(case, graph=as_async(case.graph, seed, pause=anyio.lowlevel.checkpoint))
 
 
-@examples(150)
+@examples(100)
 @given(ANY_GRAPH, SEEDS)
 def test_an_async_twin_means_what_its_graph_means(case, seed):
     other = replace(case, graph=as_async(case.graph, seed))
@@ -134,7 +134,7 @@ def test_an_async_twin_means_what_its_graph_means(case, seed):
 
 
 @pytest.mark.parametrize("lane", INLINE)
-@examples(70)
+@examples(50)
 @given(ANY_GRAPH)
 @UNCACHED_IS_FINE
 def test_on_graphs_without_async_nodes_it_is_the_sync_runner(lane, case):
@@ -146,7 +146,7 @@ def test_on_graphs_without_async_nodes_it_is_the_sync_runner(lane, case):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("lane", LANES)
-@examples(70)
+@examples(50)
 @given(ANY_GRAPH, SEEDS)
 @UNCACHED_IS_FINE
 def test_it_agrees_with_the_reference_in_whatever_order_nodes_finish(lane, backend, case, seed):
@@ -164,7 +164,7 @@ def test_it_agrees_with_the_reference_in_whatever_order_nodes_finish(lane, backe
         assert any(outcome.exception is raised for raised in case.record.raised)
 
 
-@examples(100)
+@examples(60)
 @given(ANY_GRAPH, SEEDS, LIMITS)
 @UNCACHED_IS_FINE
 def test_a_run_answered_by_the_cache_gives_the_same_by_fewer_calls(case, seed, limit):
@@ -195,7 +195,7 @@ def events_of(run, case, **options):
 
 
 @pytest.mark.parametrize("lane", TELLING)
-@examples(70)
+@examples(50)
 @given(ANY_GRAPH)
 def test_without_async_nodes_the_events_are_those_of_the_sync_runner(lane, case):
     expected, _ = events_of(SyncRunner().run, case)
@@ -205,7 +205,7 @@ def test_without_async_nodes_the_events_are_those_of_the_sync_runner(lane, case)
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("lane", TELLING)
-@examples(60)
+@examples(40)
 @given(ANY_GRAPH, SEEDS)
 def test_events_are_those_of_the_sync_runner_but_for_their_order(lane, backend, case, seed):
     expected, outcome = events_of(SyncRunner().run, case)
@@ -224,7 +224,7 @@ def test_events_are_those_of_the_sync_runner_but_for_their_order(lane, backend, 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@examples(60)
+@examples(40)
 @given(ANY_GRAPH, SEEDS)
 def test_events_of_threads_are_paired(backend, case, seed):
     events, _ = events_of(blocking(run_in_threads, backend), twin_of(case, seed))
@@ -233,7 +233,7 @@ def test_events_of_threads_are_paired(backend, case, seed):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@examples(60)
+@examples(40)
 @given(ANY_GRAPH, SEEDS)
 def test_a_stream_holds_the_events_that_a_listener_is_told(backend, case, seed):
     streamed = []
@@ -287,7 +287,7 @@ async def run_resuming(graph, inputs, **options):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("lane", [run_with_handlers, run_responding, run_resuming])
-@examples(60)
+@examples(40)
 @given(asking_cases().filter(gives_no_nested_answer), SEEDS)
 def test_answers_lead_where_those_of_the_reference_lead(lane, backend, case, seed):
     def expected(graph, inputs, **options):
@@ -298,7 +298,7 @@ def test_answers_lead_where_those_of_the_reference_lead(lane, backend, case, see
     assert (other.result, other.error) == (one.result, one.error)
 
 
-@examples(60)
+@examples(40)
 @given(acyclic_cases(), SEEDS, LIMITS)
 def test_a_map_gives_one_result_per_item_in_order(case, seed, limit):
     inputs = {name: [value, 7, value] for name, value in case.inputs.items()}

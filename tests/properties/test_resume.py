@@ -188,7 +188,7 @@ def streams(graph):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("kind", ["any", "asking"])
-@examples(40)
+@examples(30)
 @given(st.data(), SEEDS, LIMITS, st.booleans())
 def test_a_crash_after_any_step_changes_no_result(backend, kind, data, seed, limit, again):
     job = Job(data.draw(WORKING if kind == "any" else ASKING), seed, limit, backend)
@@ -199,7 +199,7 @@ def test_a_crash_after_any_step_changes_no_result(backend, kind, data, seed, lim
         job.resume(store, job.inputs if again else {})
 
 
-@examples(40)
+@examples(30)
 @given(WORKING | ASKING, SEEDS, st.lists(st.integers(0, 6), min_size=2, max_size=5))
 def test_crash_after_crash_changes_no_result(case, seed, distances):
     job = Job(case, seed)
@@ -212,7 +212,7 @@ def test_crash_after_crash_changes_no_result(case, seed, distances):
 
 
 @pytest.mark.parametrize("end_early", [fail_at, cancel_at, stop_at])
-@examples(50)
+@examples(40)
 @given(st.data(), SEEDS, LIMITS, st.booleans())
 def test_a_run_that_ends_early_goes_on_where_it_was(end_early, data, seed, limit, again):
     job = Job(data.draw(WORKING), seed, limit)
@@ -224,7 +224,7 @@ def test_a_run_that_ends_early_goes_on_where_it_was(end_early, data, seed, limit
     job.resume(store, job.inputs if again else {})
 
 
-@examples(40)
+@examples(30)
 @given(WORKING, SEEDS)
 def test_a_fork_of_any_superstep_ends_as_the_whole(case, seed):
     job = Job(case, seed)
@@ -264,7 +264,7 @@ def flat(graph, counts):
     return {name: counts[name] for name in functions if counts[name]}
 
 
-@examples(80)
+@examples(50)
 @given(acyclic_cases(), SEEDS, st.data())
 def test_at_a_resume_only_what_depends_on_a_changed_input_runs_again(case, seed, data):
     job = Job(case, seed)
@@ -289,7 +289,7 @@ def test_at_a_resume_only_what_depends_on_a_changed_input_runs_again(case, seed,
     assert flat(job.graph, ran) == flat(job.graph, Counter(expected))
 
 
-@examples(80)
+@examples(50)
 @given(acyclic_cases(), SEEDS, st.data())
 def test_after_a_finished_run_all_that_is_given_counts_as_new(case, seed, data):
     job = Job(case, seed)
@@ -313,7 +313,7 @@ def test_after_a_finished_run_all_that_is_given_counts_as_new(case, seed, data):
     assert job.executions.counts == before, "nothing is new, nothing runs"
 
 
-@examples(40)
+@examples(30)
 @given(WORKING | ASKING, SEEDS, st.data(), st.booleans())
 def test_a_crash_in_a_later_turn_changes_no_result(case, seed, data, again):
     job = Job(case, seed)

@@ -47,6 +47,7 @@ class PauseInfo:
     response_param: str
     response_key: str
     value: Any = None
+    place: Any = field(default=None, repr=False, compare=False)  # of its answer, in the history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

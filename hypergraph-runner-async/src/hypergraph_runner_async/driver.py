@@ -15,13 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from hypergraph.events.types import EVENTS, Event, NodeErrorEvent, RunEndEvent
-from hypergraph.execution.collect import (
-    chunk_event,
-    is_stream,
-    join_chunks,
-    stop_for,
-    stream_chunks,
-)
+from hypergraph.execution.collect import is_stream, join_chunks
 from hypergraph.execution.context import Settings
 from hypergraph.execution.drive import Escaped, Later, drive
 from hypergraph.execution.effects import (
@@ -42,6 +36,7 @@ from hypergraph.execution.effects import (
     Stream,
     Wait,
 )
+from hypergraph.execution.streaming import chunk_event, stop_for, stream_chunks
 from hypergraph.runners.strategy import call_from_async
 from hypergraph_runner_async.calling import Calling, in_time
 from hypergraph_runner_async.concurrency import gather
@@ -81,7 +76,7 @@ class Driver:
             Ask: lambda effect: Later(self._ask(effect)),
             Wait: lambda effect: Later(self._wait(effect)),
             Begin: lambda effect: Later(self._begin(effect)),
-            Put: lambda effect: self._stored(self._store.put(effect.workflow)),
+            Put: lambda effect: self._stored(self._store.put(effect.workflow, effect.steps)),
             Save: lambda effect: self._stored(self._store.save(effect.workflow_id, effect.step)),
             End: lambda effect: self._stored(self._store.end(effect.workflow_id)),
         }

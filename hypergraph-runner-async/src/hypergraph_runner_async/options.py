@@ -74,7 +74,7 @@ def read_async_options(options: Mapping[str, Any], graph: Graph, *, keeps: bool)
 
 
 def _check_workflow_id(workflow_id: Any, graph: Graph, keeps: bool) -> None:
-    if not isinstance(workflow_id, str) or not workflow_id.strip():
+    if not isinstance(workflow_id, str) or not workflow_id.strip() or not _is_text(workflow_id):
         raise InputError(
             "The workflow_id is not a name.", where=graph.where, fix='write workflow_id="order-1".'
         )
@@ -84,6 +84,14 @@ def _check_workflow_id(workflow_id: Any, graph: Graph, keeps: bool) -> None:
             where=graph.where,
             fix="make the runner with AsyncRunner(checkpointer=SqliteCheckpointer(path)).",
         )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half a character
+        return False
+    return True
 
 
 def _check_handlers(handlers: Mapping[str, Any], graph: Graph) -> None:

@@ -288,7 +288,7 @@ class AsyncRunner(EngineRunner):
         if not (graph.has_interrupts or keeps_error or settings.stop is not None):
             return run_flow(settings, scope, plan, given)
         intake = fresh_intake(graph, given)
-        scope = _on_trail(scope, Trail(keeps_error=keeps_error, answers=dict(intake.answers)))
+        scope = _on_trail(scope, Trail(keeps_error=keeps_error, answers=intake.early))
         return run_flow(settings, scope, plan, intake.inputs)
 
     def _driver(

@@ -11,7 +11,6 @@ from typing import Any
 
 from hypergraph.events.dispatch import Dispatcher
 from hypergraph.events.types import EVENTS
-from hypergraph.execution.collect import stream_chunks
 from hypergraph.execution.context import Settings
 from hypergraph.execution.drive import drive, run_now
 from hypergraph.execution.effects import (
@@ -25,6 +24,7 @@ from hypergraph.execution.effects import (
     Sleep,
     Stream,
 )
+from hypergraph.execution.streaming import stream_chunks
 from hypergraph.runners.limits import Limiter, Slot
 from hypergraph.runners.strategy import call_from_sync
 

@@ -68,17 +68,24 @@ class StepRecord(msgspec.Struct, frozen=True):
 
 
 class PendingAnswer(msgspec.Struct, frozen=True):
-    """One answer that a paused workflow waits for; see ``PauseInfo``. What is shown is in the steps."""
+    """One answer that a paused workflow waits for; see ``PauseInfo``. What is shown is in the steps.
+
+    ``scope``, ``generation`` and ``superstep`` are those of the step that the answer will be.
+    """
 
     node_name: str
     response_param: str
     response_key: str
+    scope: str = ""
+    generation: int = 0
+    superstep: int = 0
 
 
 class Workflow(msgspec.Struct, frozen=True):
     """The header of a workflow.
 
     ``definition`` maps the path of each node to a digest of what it does, to say what changed.
+    ``pauses``: the answers that it waits for, or waited for before a run that did not end completed.
     ``run_id``: the last run, ``""`` for a fork that had none. ``steps`` and ``supersteps`` count the
     history; a store fills them in, and ``held``: whether somebody is running it now. ``error``: type of
     the exception that the last run ended with. Times are seconds since the epoch.
@@ -125,8 +132,11 @@ class Checkpointer(Protocol):
         """
         ...
 
-    def put(self, workflow: Workflow) -> Future[None] | None:
-        """Store the header of a workflow that is held."""
+    def put(self, workflow: Workflow, steps: Sequence[StepRecord] = ()) -> Future[None] | None:
+        """Store the header of a workflow that is held, and steps with it: all of it or nothing.
+
+        Raises ``UnstorableValueError`` at once, naming node, output and type.
+        """
         ...
 
     def save(self, workflow_id: str, step: StepRecord) -> Future[None] | None:

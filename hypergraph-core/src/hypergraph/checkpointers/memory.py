@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,10 @@ class _Kept:
     workflow: Workflow
     rows: list[StepRow] = field(default_factory=list)
     supersteps: int = 0
+
+    def add(self, step: StepRecord, row: StepRow) -> None:
+        self.rows.append(row)
+        self.supersteps = step.superstep + 1
 
 
 class MemoryCheckpointer:
@@ -65,26 +70,34 @@ class MemoryCheckpointer:
                 self._held.discard(workflow_id)
                 raise
 
-    def put(self, workflow: Workflow) -> None:
-        """Store the header of a workflow that is held."""
+    def put(self, workflow: Workflow, steps: Sequence[StepRecord] = ()) -> None:
+        """Store the header of a workflow that is held, and steps with it: all of it or nothing.
+
+        Raises `UnstorableValueError`.
+        """
         with self._lock:
             self._check_held(workflow.id)
-            kept = self._kept.get(workflow.id)
-            if kept is None:
-                self._kept[workflow.id] = _Kept(workflow)
-            else:
-                kept.workflow = workflow
+            kept = self._kept.get(workflow.id) or _Kept(workflow)
+            rows = [self._row(workflow.id, kept, step, at) for at, step in enumerate(steps)]
+            self._kept[workflow.id] = kept
+            kept.workflow = workflow
+            for step, row in zip(steps, rows):
+                kept.add(step, row)
 
     def save(self, workflow_id: str, step: StepRecord) -> None:
         """Append a step to a workflow that is held. Raises `UnstorableValueError`."""
         with self._lock:
             self._check_held(workflow_id)
             kept = self._kept.get(workflow_id)
-            expected = None if kept is None else len(kept.rows)
-            if kept is None or step.index != expected:
-                raise refusals.out_of_order(workflow_id, "", step.index, expected)
-            kept.rows.append(self._records.dump_step(b"", step))
-            kept.supersteps = step.superstep + 1
+            if kept is None:
+                raise refusals.out_of_order(workflow_id, "", step.index, None)
+            kept.add(step, self._row(workflow_id, kept, step))
+
+    def _row(self, workflow_id: str, kept: _Kept, step: StepRecord, after: int = 0) -> StepRow:
+        expected = len(kept.rows) + after
+        if step.index != expected:
+            raise refusals.out_of_order(workflow_id, "", step.index, expected)
+        return self._records.dump_step(b"", step)
 
     def end(self, workflow_id: str) -> Future[None] | None:
         """Let go of the workflow."""
@@ -128,8 +141,7 @@ class MemoryCheckpointer:
         """Return the values of the graph itself by name, the latest of each, up to the end of a
         superstep (default: all).
 
-        Those of a nested graph stand under its node's name, by their inner names; for a mapped one, in
-        a list with a dict for each item. Raises `WorkflowNotFoundError`, `CheckpointError`.
+        Raises `WorkflowNotFoundError`, `CheckpointError`.
         """
         steps = self.get_steps(workflow_id)
         return history.state(history.cut(steps, superstep, workflow_id, ""))

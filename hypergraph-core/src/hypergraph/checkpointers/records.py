@@ -106,7 +106,7 @@ class Records:
         try:
             return step.index, info, self._serializer.dumps(values, context)
         except Exception as error:
-            raise self._unstorable(step) from error
+            raise self._unstorable(step, error) from error
 
     def load_steps(
         self, workflow_id: str, salt: bytes, rows: Iterable[StepRow]
@@ -150,17 +150,15 @@ class Records:
             raise refusals.damaged(workflow_id, self._place, problem) from error
         return steps
 
-    def _unstorable(self, step: StepRecord) -> Exception:
+    def _unstorable(self, step: StepRecord, error: Exception) -> Exception:
         """Find the value that the serializer does not take."""
         values = step.values
-        if not isinstance(values, dict):
-            return refusals.unstorable(step, "", values)
-        for name, value in values.items():
+        for name, value in values.items() if isinstance(values, dict) else ():
             try:
                 self._serializer.dumps({name: value}, b"")
-            except Exception:
-                return refusals.unstorable(step, str(name), value)
-        return refusals.unstorable(step, "", values)
+            except Exception as own:
+                return refusals.unstorable(step, str(name), value, own)
+        return refusals.unstorable(step, "", values, error)
 
 
 def _header(workflow_id: str) -> bytes:

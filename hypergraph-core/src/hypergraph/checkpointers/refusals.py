@@ -6,6 +6,7 @@ is never shown.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hypergraph.checkpointers.base import StepKind, StepRecord, WorkflowStatus
@@ -117,26 +118,32 @@ def unreadable(step: StepRecord, workflow_id: str, place: str, error: Exception)
     )
 
 
-def unstorable(step: StepRecord, output: str, value: Any) -> UnstorableValueError:
-    """Return the error for a value that no serializer takes."""
+def unstorable(step: StepRecord, output: str, value: Any, error: Exception) -> UnstorableValueError:
+    """Return the error for a value that the serializer does not take."""
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    found = _CULPRIT.search(str(error))  # a type; what else the message says may hold values
+    inner = found[1] if found is not None and found[1] != type(value).__name__ else ""
     node = step.path
-    if step.kind is StepKind.INPUTS:
-        what, where, other = f"The input {output!r}", f"input {output!r}", "pass"
+    given = {StepKind.INPUTS: "input", StepKind.ANSWER: "answer"}.get(step.kind)
+    if given is not None:
+        what, where, other = f"The {given} {output!r}", f"{given} {output!r}", "give"
     elif output:
         what, where = f"The output {output!r} of node {node!r}", f"node {node!r}, output {output!r}"
         other = "return"
     else:
         what, where, other = f"The result of node {node!r}", f"node {node!r}", "return"
     return UnstorableValueError(
-        f"{what} cannot be stored: it is of type {kind}.",
+        f"{what} cannot be stored: it is of type {kind}{inner and f' and holds {inner}'}.",
         where=where,
         fix=f"{other} something that can be stored (a path or an address instead of an open file or "
-        "connection), or run without workflow_id",
+        "connection; for a JsonSerializer what JSON has), or run without workflow_id",
         node=node,
         output=output,
         type_name=kind,
     )
+
+
+_CULPRIT = re.compile(r"(?:cannot pickle '|JSON has no )([\w.]+)")
 
 
 def no_superstep(workflow_id: str, place: str, superstep: Any, count: int) -> CheckpointError:

@@ -14,6 +14,7 @@ import sqlite3
 import time
 import warnings
 import weakref
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -25,11 +26,12 @@ from hypergraph.checkpointers import history, refusals
 from hypergraph.checkpointers.base import StepRecord, Stored, Workflow, WorkflowStatus
 from hypergraph.checkpointers.database import Database, file_path
 from hypergraph.checkpointers.holds import Holds
-from hypergraph.checkpointers.records import Records, new_salt
+from hypergraph.checkpointers.records import Records, StepRow, new_salt
 from hypergraph.checkpointers.retention import Retention
 from hypergraph.checkpointers.sweeping import Sweeper
 from hypergraph.checkpointers.tables import (
     HeaderRow,
+    add_step,
     add_steps,
     add_workflow,
     read_header,
@@ -139,20 +141,30 @@ class SqliteCheckpointer:
         self._held[workflow_id] = Held(workflow_id, salt, row.number, True, len(steps), last)
         return Stored(workflow, steps)
 
-    def put(self, workflow: Workflow) -> Future[None] | None:
-        """Store the header of a workflow that is held. With ``"sync"``, ``None`` means it is safe."""
+    def put(self, workflow: Workflow, steps: Sequence[StepRecord] = ()) -> Future[None] | None:
+        """Store the header of a workflow that is held, and steps with it: all of it or nothing.
+
+        With ``"sync"``, ``None`` means it is safe. Raises `UnstorableValueError`; `CheckpointError` if
+        something given earlier could not be written: nothing after it is.
+        """
         held = self._holding(workflow.id)
         if held.error is not None:
             raise held.error
-        workflow = msgspec.structs.replace(workflow, steps=held.steps)
+        rows = [self._row(held, step, held.steps + at) for at, step in enumerate(steps)]
+        workflow = msgspec.structs.replace(workflow, steps=held.steps + len(rows))
         header = self._records.dump_header(workflow, held.salt)
-        held.known = True
 
         def write(connection: sqlite3.Connection) -> None:
             if held.number is None or not replace_header(connection, held.number, workflow, header):
                 held.number = add_workflow(connection, workflow, header)
+            for row in rows:
+                add_step(connection, held.number, row)
 
-        return self._submit(Op(held, job=write), alone=True)
+        future = self._submit(Op(held, job=write), alone=True)
+        held.known, held.steps = True, held.steps + len(rows)
+        if steps:
+            held.superstep = steps[-1].superstep
+        return future
 
     def save(self, workflow_id: str, step: StepRecord) -> Future[None] | None:
         """Append a step to a workflow that is held. With ``"sync"``, ``None`` means that it is safe.
@@ -163,13 +175,15 @@ class SqliteCheckpointer:
         held = self._holding(workflow_id)
         if held.error is not None:
             raise held.error
-        expected = held.steps if held.known else None
-        if step.index != expected:
-            raise refusals.out_of_order(workflow_id, self._place, step.index, expected)
-        row = self._records.dump_step(held.salt, step)
+        row = self._row(held, step, held.steps if held.known else None)
         future = self._submit(Op(held, row), alone=step.superstep != held.superstep)
         held.steps, held.superstep = held.steps + 1, step.superstep  # not before: Ctrl-C may come
         return future
+
+    def _row(self, held: Held, step: StepRecord, expected: int | None) -> StepRow:
+        if step.index != expected:
+            raise refusals.out_of_order(held.workflow_id, self._place, step.index, expected)
+        return self._records.dump_step(held.salt, step)
 
     def end(self, workflow_id: str) -> Future[None]:
         """Make everything that was given safe, and let go of the workflow.
@@ -253,9 +267,7 @@ class SqliteCheckpointer:
         """Return the values of the graph itself by name, the latest of each, up to the end of a
         superstep (default: all).
 
-        Those of a nested graph stand under its node's name, by their inner names:
-        ``{"review": {"draft": ...}}``; for a mapped one, in a list with a dict for each item. Raises
-        `WorkflowNotFoundError`, `CheckpointError`.
+        Raises `WorkflowNotFoundError`, `CheckpointError`.
         """
         steps = self.get_steps(workflow_id)
         return history.state(history.cut(steps, superstep, workflow_id, self._place))

@@ -115,10 +115,11 @@ def add_workflow(connection: sqlite3.Connection, workflow: Workflow, header: byt
 def replace_header(
     connection: sqlite3.Connection, number: int, workflow: Workflow, header: bytes
 ) -> bool:
-    """Replace a header; say whether it was there."""
+    """Replace a header; say whether it was there. (A number may come from a transaction that failed,
+    and be another workflow's by now.)"""
     cursor = connection.execute(
-        "UPDATE workflows SET status = ?, updated = ?, header = ? WHERE number = ?",
-        (workflow.status.value, workflow.updated_at, header, number),
+        "UPDATE workflows SET status = ?, updated = ?, header = ? WHERE number = ? AND id = ?",
+        (workflow.status.value, workflow.updated_at, header, number, workflow.id),
     )
     return cursor.rowcount == 1
 

@@ -7,6 +7,7 @@ whoever gives it; one that a nested graph keeps to itself has the name ``node.re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypergraph.errors import AnswerError
@@ -92,10 +93,8 @@ def check_answers(graph: Graph, given: Mapping[str, Any]) -> None:
 
 def moved_out(node: GraphNode, pause: PauseInfo) -> PauseInfo:
     """Return a pause inside a nested graph as the graph around it tells it."""
-    return PauseInfo(
-        reason=pause.reason,
+    return replace(
+        pause,
         node_name=f"{node.name}/{pause.node_name}",
-        response_param=pause.response_param,
         response_key=outward(node, pause.response_key),
-        value=pause.value,
     )

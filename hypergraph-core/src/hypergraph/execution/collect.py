@@ -7,13 +7,7 @@ list; with no chunk at all the return annotation decides, and a list where there
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from hypergraph.events.types import StreamingChunkEvent
-
-if TYPE_CHECKING:  # effects are made of what calls nodes, and calls of this
-    from hypergraph.execution.context import Settings, Stop
-    from hypergraph.execution.effects import Stream
+from typing import Any
 
 
 def join_chunks(chunks: list[Any], func: Callable[..., Any]) -> Any:
@@ -58,44 +52,3 @@ def _empty(func: Callable[..., Any]) -> Any:
         if name.split(",")[0].strip(" ]'\"") == kind.__name__:
             return kind()
     return []
-
-
-def chunk_event(effect: Stream, settings: Settings) -> Callable[[Any, int], StreamingChunkEvent]:
-    """Return what makes the event of a chunk and its index."""
-    run_id, span_id, parent = effect.scope.ids
-    clock, name, graph_name = settings.clock, effect.node.name, effect.graph_name
-
-    def event(chunk: Any, index: int) -> StreamingChunkEvent:
-        return StreamingChunkEvent(run_id, span_id, parent, clock(), name, graph_name, chunk, index)
-
-    return event
-
-
-def stop_for(effect: Stream, settings: Settings) -> Stop | None:
-    """Return what cuts a generator short, unless its graph is run to its end in any case."""
-    trail = effect.scope.trail
-    return None if trail is not None and trail.finishing else settings.stop
-
-
-def stream_chunks(effect: Stream, settings: Settings) -> Any:
-    """Call a generator node, tell of each chunk as it comes, and return the joined value.
-
-    A run that is stopped leaves off; what was yielded by then is the value.
-    """
-    returned = effect.function(*effect.inputs.values())
-    if not is_stream(returned):
-        return returned
-    emit, stop, event = settings.emit, stop_for(effect, settings), chunk_event(effect, settings)
-    assert emit is not None
-    chunks: list[Any] = []
-    try:
-        for chunk in returned:
-            emit(event(chunk, len(chunks)))
-            chunks.append(chunk)
-            if stop is not None and stop.requested:
-                stop.cut_short = True
-                break
-    finally:
-        if hasattr(returned, "close"):
-            returned.close()
-    return join_chunks(chunks, effect.node.func)

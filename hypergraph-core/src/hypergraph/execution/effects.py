@@ -115,9 +115,10 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Put(msgspec.Struct, frozen=True):
-    """Store the header of the workflow."""
+    """Store the header of the workflow, and steps with it: all of it or nothing."""
 
     workflow: Workflow
+    steps: Sequence[StepRecord] = ()
 
 
 class Save(msgspec.Struct, frozen=True):

@@ -115,7 +115,7 @@ def _kept(
     if journal is not None and type(result) is not Halted:
         name = execution.tables.nodes[number].name
         kind, values = _recorded(execution, number, result, journal.holds(trail.scope, name))
-        step = journal.step(trail, generation, name, kind, values)
+        step = journal.step(trail.place(generation), name, kind, values)
         yield Save(journal.workflow_id, step)
     return result
 
@@ -167,13 +167,14 @@ def _asked(
         key = trail.key(node.response_param)
         answer = given.get(key, _UNANSWERED) if known is _UNANSWERED else known
         if answer is _UNANSWERED:
-            results.append(_paused(execution, number))
+            results.append(_paused(execution, number, trail.place(generation)))
             continue
         if settings.emit is not None:
             yield end(answer)
         if trail.journal is not None:
             values = {node.response_param: answer}
-            step = trail.journal.step(trail, generation, node.name, StepKind.ANSWER, values)
+            place = trail.place(generation)
+            step = trail.journal.step(place, node.name, StepKind.ANSWER, values)
             yield Save(trail.journal.workflow_id, step)
         results.append(answer)
     return results
@@ -217,7 +218,7 @@ def _asked_one(settings: Settings, scope: Scope, execution: Execution, number: i
     return answer, end
 
 
-def _paused(execution: Execution, number: int) -> Halted:
+def _paused(execution: Execution, number: int, place: Any) -> Halted:
     node = execution.tables.nodes[number]
     pause = PauseInfo(
         reason=PauseReason.HUMAN_INPUT,
@@ -225,5 +226,6 @@ def _paused(execution: Execution, number: int) -> Halted:
         response_param=node.response_param,
         response_key=node.response_param,
         value=execution.inputs(number)[node.input_param],
+        place=place,
     )
     return Halted(RunStatus.PAUSED, (pause,))

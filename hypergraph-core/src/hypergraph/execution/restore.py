@@ -53,9 +53,14 @@ def restored(trail: Trail, schedule: Schedule, inputs: Mapping[str, Any], limit:
 
 
 def _values(graph: Graph, step: StepRecord) -> dict[str, Any]:
-    """Return the inputs of a step without the answers among them, which come when they are asked for."""
-    answers = nested_answers(graph, step.values)
-    return {name: value for name, value in step.values.items() if name not in answers}
+    """Return the inputs of a step that the graph still has, without the answers among them, which come
+    when they are asked for."""
+    answers, wiring = nested_answers(graph, step.values), graph.wiring
+    return {
+        name: value
+        for name, value in step.values.items()
+        if name not in answers and (name in wiring.consumers or name in wiring.producers)
+    }
 
 
 def _give(
@@ -149,11 +154,11 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in new.items()
-        if name not in old or (old[name] is not value and not _equal(old[name], value))
+        if name not in old or (old[name] is not value and not same(old[name], value))
     }
 
 
-def _equal(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Say whether two values are the same in type and content; in doubt they are not."""
     if type(one) is not type(other):
         return False

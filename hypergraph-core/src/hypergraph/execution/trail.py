@@ -53,19 +53,17 @@ class Journal:
         return self.scope_of(scope, node) in self._begun
 
     def step(
-        self, trail: Trail, generation: int, name: str, kind: StepKind, values: Any
+        self, place: tuple[str, int, int], name: str, kind: StepKind, values: Any
     ) -> StepRecord:
-        """Return the next step of the history."""
+        """Return the next step of the history; ``place``: see `Trail.place`."""
+        scope, generation, superstep = place
         if kind is StepKind.GRAPH:
-            self._ended[trail.scope + name] += 1
-        superstep = generation if trail.superstep is None else trail.superstep
+            self._ended[scope + name] += 1
+        if scope:
+            self._begun.add(_run_of(scope))
         index = self.length
         self.length += 1
-        if trail.scope:
-            self._begun.add(_run_of(trail.scope))
-        return StepRecord(
-            index, superstep, trail.scope, generation, name, kind, values, self._wall()
-        )
+        return StepRecord(index, superstep, scope, generation, name, kind, values, self._wall())
 
 
 def _run_of(scope: str) -> str:
@@ -91,6 +89,11 @@ class Trail(msgspec.Struct, frozen=True):
     superstep: int | None = None
     journal: Journal | None = None
     earlier: Mapping[str, Any] | None = None
+
+    def place(self, generation: int) -> tuple[str, int, int]:
+        """Return where a step of this run stands: scope, generation and superstep."""
+        superstep = generation if self.superstep is None else self.superstep
+        return self.scope, generation, superstep
 
     @property
     def workflow_id(self) -> str | None:

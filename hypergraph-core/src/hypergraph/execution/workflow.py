@@ -7,7 +7,7 @@ equal inputs change nothing. After one that completed comes the next turn: every
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +20,13 @@ from hypergraph.checkpointers import (
     Workflow,
     WorkflowStatus,
 )
-from hypergraph.errors import AnswerError, CheckpointError, VersionMismatchError, did_you_mean
+from hypergraph.errors import (
+    AnswerError,
+    CheckpointError,
+    MissingInputError,
+    VersionMismatchError,
+    did_you_mean,
+)
 from hypergraph.execution.answers import (
     check_answers,
     is_seed,
@@ -28,12 +34,12 @@ from hypergraph.execution.answers import (
     response_keys,
 )
 from hypergraph.execution.context import Scope, Settings
-from hypergraph.execution.effects import Begin, End, Flow, Put, Save
+from hypergraph.execution.effects import Begin, End, Flow, Put
 from hypergraph.execution.flow import run_flow
 from hypergraph.execution.outcome import Outcome
 from hypergraph.execution.plan import Plan
-from hypergraph.execution.restore import changed
-from hypergraph.execution.trail import Journal, Trail
+from hypergraph.execution.restore import changed, same
+from hypergraph.execution.trail import Journal
 from hypergraph.graph import Graph, GraphNode
 from hypergraph.results import RunStatus
 
@@ -41,12 +47,13 @@ _DIGEST = 16  # hex digits of a node's hash that are kept, to say what changed
 
 
 class Intake(NamedTuple):
-    """What the inputs of a call come to: those of the run as a whole, those that are new to the
-    workflow, and the answers among them."""
+    """What the inputs of a call come to: the inputs of the run as a whole, those that are new to the
+    workflow, the answers it waits for, and answers to interrupts that were not reached yet."""
 
     inputs: dict[str, Any]
     new: dict[str, Any]
-    answers: dict[str, Any]
+    answers: dict[PendingAnswer, Any]
+    early: dict[str, Any]
 
 
 def workflow_flow(
@@ -59,29 +66,20 @@ def workflow_flow(
 ) -> Flow:
     """Run a plan as a workflow: begin it, resume it, or take its next turn; returns the ``Outcome``.
 
-    Raises ``WorkflowBusyError``, ``VersionMismatchError``, ``AnswerError`` and ``InputError`` before
-    anything changes.
+    Raises ``WorkflowBusyError``, ``VersionMismatchError``, ``AnswerError``, ``InputError`` and
+    ``UnstorableValueError`` for what is given before anything changes.
     """
     graph, trail = plan.graph, scope.trail
     assert trail is not None
-    begun = None  # the header, once it is the one that counts
+    begun = None  # the header, once it is stored
     stored = yield Begin(workflow_id)
     try:
-        taken = _intake(graph, stored, given, force_resume)
-        plan.schedule(tuple(taken.inputs))
+        taken = _taken(plan, stored, given, workflow_id, force_resume)
         header = _header(settings, scope, graph, workflow_id, stored.workflow)
         journal = Journal(workflow_id, stored.steps, settings.wall)
-        opening: list[Put | Save] = [Put(header)]
-        if taken.new or not stored.steps:
-            step = journal.add(_inputs_step(journal, stored.steps, taken.new))
-            # before a header that is there: if they get lost it does not say that a turn has begun
-            at = 0 if stored.workflow is not None else 1
-            opening.insert(at, Save(workflow_id, step))
-        begun = header if stored.workflow is None else None
-        for effect in opening:
-            yield effect
+        yield Put(header, _opening(journal, stored.steps, taken))
         begun = header
-        trail = msgspec.structs.replace(trail, journal=journal, answers=taken.answers)
+        trail = msgspec.structs.replace(trail, journal=journal, answers=taken.early)
         run = run_flow(settings, msgspec.structs.replace(scope, trail=trail), plan, taken.inputs)
         outcome = yield run
         yield Put(_ended(settings, header, outcome))
@@ -127,37 +125,87 @@ def fresh_intake(graph: Graph, given: Mapping[str, Any]) -> Intake:
     check_answers(graph, given)
     nested = nested_answers(graph, given)
     inputs = {name: value for name, value in given.items() if name not in nested}
-    return Intake(inputs, dict(given), {name: given[name] for name in given if name in nested})
+    early = {name: given[name] for name in given if name in nested}
+    return Intake(inputs, dict(given), {}, early)
 
 
-def _intake(graph: Graph, stored: Stored, given: Mapping[str, Any], force: bool) -> Intake:
-    workflow = stored.workflow
-    if workflow is None or not stored.steps:  # new, or cut off before its inputs were stored
-        return fresh_intake(graph, given)
+def _taken(
+    plan: Plan, stored: Stored, given: Mapping[str, Any], workflow_id: str, force: bool
+) -> Intake:
+    """Return what a call gives, once it is clear that the run can begin with it."""
+    if stored.workflow is not None and stored.steps:
+        taken = _intake(plan.graph, stored.workflow, stored.steps, given, force)
+    else:  # new, or cut off before its inputs were stored
+        taken = fresh_intake(plan.graph, given)
+    try:
+        plan.schedule(tuple(taken.inputs))
+    except MissingInputError as error:
+        if stored.workflow is None:  # perhaps another one was meant
+            error.where += f"; workflow {workflow_id!r} is new"
+        raise
+    return taken
+
+
+def _intake(
+    graph: Graph,
+    workflow: Workflow,
+    steps: Sequence[StepRecord],
+    given: Mapping[str, Any],
+    force: bool,
+) -> Intake:
     is_new_fork = workflow.forked_from is not None and not workflow.run_id
     if workflow.graph_hash != graph.definition_hash and not (force or is_new_fork):
         raise _mismatch(workflow, graph)
     check_answers(graph, given)
-    recorded = _recorded(graph, stored.steps)
-    paused = workflow.status is WorkflowStatus.PAUSED
-    pending = {pause.response_key for pause in workflow.pauses} if paused else set()
-    answers = {name: value for name, value in given.items() if name in pending}
-    inputs = {name: value for name, value in given.items() if name not in pending}
+    answered = _answered(workflow, steps)
+    pending = {pause.response_key: pause for pause in workflow.pauses if pause not in answered}
+    again = {
+        pause.response_key
+        for pause, answer in answered.items()
+        if pause.response_key in given and same(given[pause.response_key], answer)
+    }
     goes_on = workflow.status is not WorkflowStatus.COMPLETED
+    recorded = _recorded(graph, steps)
+    apart = pending.keys() | again
+    inputs = {name: value for name, value in given.items() if name not in apart}
     new = changed(recorded, inputs) if goes_on else inputs
-    if goes_on:
-        answers |= _unused_answers(graph, stored, recorded)
+    for name in response_keys(graph):
+        if name in new and (workflow.pauses or not is_seed(graph, name)):
+            raise _not_pending(name, pending, workflow)
     for name in _overtaken(graph, recorded, new):
         if name in inputs:
             new[name] = inputs[name]
         else:
             del recorded[name]
-    for name in response_keys(graph):
-        if name in new and (paused or not is_seed(graph, name)):
-            raise _not_pending(name, pending, workflow)
     known = {**recorded, **inputs}
     nested = nested_answers(graph, known)
-    return Intake({name: known[name] for name in known if name not in nested}, new, answers)
+    return Intake(
+        {name: known[name] for name in known if name not in nested},
+        new,
+        {pause: given[key] for key, pause in pending.items() if key in given},
+        _unreached(graph, steps, recorded) if goes_on else {},
+    )
+
+
+def _answered(workflow: Workflow, steps: Iterable[StepRecord]) -> dict[PendingAnswer, Any]:
+    """Return those answers that the workflow waited for and that were given since."""
+    places = {(p.scope, p.generation, p.node_name): p for p in workflow.pauses}
+    found = {}
+    for step in steps if places else ():
+        pause = places.get((step.scope, step.generation, step.path))
+        if pause is not None and step.kind is StepKind.ANSWER:
+            found[pause] = step.values[pause.response_param]
+    return found
+
+
+def _unreached(
+    graph: Graph, steps: Iterable[StepRecord], recorded: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the answers given in advance to interrupts of nested graphs that were not reached yet."""
+    answered = {step.path for step in steps if step.kind is StepKind.ANSWER}
+    keys = response_keys(graph)
+    unused = [name for name in nested_answers(graph, recorded) if keys[name][0] not in answered]
+    return {name: recorded[name] for name in unused}
 
 
 def _recorded(graph: Graph, steps: Iterable[StepRecord]) -> dict[str, Any]:
@@ -169,6 +217,16 @@ def _recorded(graph: Graph, steps: Iterable[StepRecord]) -> dict[str, Any]:
                 del recorded[name]
             recorded.update(step.values)
     return recorded
+
+
+def _known(graph: Graph, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded inputs that the graph has: it may have been another one then."""
+    wiring, keys = graph.wiring, response_keys(graph)
+    return {
+        name: value
+        for name, value in recorded.items()
+        if name in wiring.consumers or name in wiring.producers or name in keys
+    }
 
 
 def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> list[str]:
@@ -199,24 +257,34 @@ def _unused_answers(graph: Graph, stored: Stored, recorded: Mapping[str, Any]) -
 
 def _not_pending(name: str, pending: Iterable[str], workflow: Workflow) -> AnswerError:
     waiting = sorted(pending)
-    waits = (
-        f"answer what it waits for: {', '.join(map(repr, waiting))}."
-        if waiting
-        else ("it waits for no answer; give other inputs, or start another workflow_id.")
-    )
+    if waiting:
+        fix = f"answer what it waits for: {', '.join(map(repr, waiting))}."
+    elif any(pause.response_key == name for pause in workflow.pauses):
+        fix = "it was answered already, otherwise; leave the answer out to go on."
+    else:
+        fix = "it waits for no answer; give other inputs, or start another workflow_id."
     return AnswerError(
         f"No interrupt waits for {name!r}.{did_you_mean(name, waiting)}",
         where=f"workflow {workflow.id!r}, which is {workflow.status.value}",
-        fix=waits,
+        fix=fix,
     )
 
 
-def _inputs_step(
-    journal: Journal, steps: Iterable[StepRecord], new: Mapping[str, Any]
-) -> StepRecord:
-    """Return the step that records new inputs: they come after every generation so far."""
-    last = max((step.generation for step in steps if not step.scope), default=-1)
-    return journal.step(Trail(), last + 1, "", StepKind.INPUTS, dict(new))
+def _opening(journal: Journal, steps: Sequence[StepRecord], taken: Intake) -> list[StepRecord]:
+    """Return the steps that a call itself adds: answers where they were waited for, and new inputs,
+    which come after every generation so far."""
+    opening = []
+    for pause, answer in taken.answers.items():
+        name, values = pause.node_name.rpartition("/")[2], {pause.response_param: answer}
+        place = pause.scope, pause.generation, pause.superstep
+        opening.append(journal.step(place, name, StepKind.ANSWER, values))
+    if taken.new or not steps:
+        last = max((step.generation for step in steps if not step.scope), default=-1)
+        place = "", last + 1, last + 1
+        opening.append(journal.step(place, "", StepKind.INPUTS, dict(taken.new)))
+    for step in opening:
+        journal.add(step)
+    return opening
 
 
 # --- the header -------------------------------------------------------------------------------
@@ -235,6 +303,7 @@ def _header(
         definition=definition_of(graph),
         run_id=scope.run_id,
         session_id=settings.session_id,
+        pauses=old.pauses if old is not None else (),  # until it is known how this run ends
         created_at=old.created_at if old is not None else now,
         updated_at=now,
         forked_from=old.forked_from if old is not None else None,
@@ -242,10 +311,16 @@ def _header(
 
 
 def _ended(settings: Settings, header: Workflow, outcome: Outcome) -> Workflow:
-    pauses = tuple(
-        PendingAnswer(pause.node_name, pause.response_param, pause.response_key)
-        for pause in outcome.pauses
-    )
+    """Return the header of a workflow whose run has ended. What it waited for before is known as long
+    as it has not completed or paused anew, so that an answer may be given again after a failure."""
+    pauses = header.pauses
+    if outcome.status is RunStatus.COMPLETED:
+        pauses = ()
+    elif outcome.pauses:
+        pauses = tuple(
+            PendingAnswer(pause.node_name, pause.response_param, pause.response_key, *pause.place)
+            for pause in outcome.pauses
+        )
     error = outcome.error
     return msgspec.structs.replace(
         header,
@@ -285,6 +360,8 @@ def _mismatch(workflow: Workflow, graph: Graph) -> VersionMismatchError:
         for words, paths in (("added", added), ("removed", removed), ("changed", differ))
         if paths
     ]
+    if workflow.graph_name != graph.name:
+        parts.append(f"its name was {workflow.graph_name!r}")
     told = "; ".join(parts) or "the nodes are the same; their wiring or what is bound changed"
     return VersionMismatchError(
         f"The graph changed since workflow {workflow.id!r} was started: {told}.",

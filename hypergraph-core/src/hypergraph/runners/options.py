@@ -68,6 +68,12 @@ def read_options(options: Mapping[str, Any], graph: Graph, kind: type[Kind] = Op
             where=graph.where,
             fix="pass how often one node may run, such as max_iterations=100.",
         )
+    if read.session_id is not None and not isinstance(read.session_id, str):
+        raise InputError(
+            f"The session_id is a {type(read.session_id).__name__}, not text.",
+            where=graph.where,
+            fix="pass session_id=str(...).",
+        )
     if read.event_processors:
         read = replace(read, event_processors=check_processors(read.event_processors))
     if read.select is None:
