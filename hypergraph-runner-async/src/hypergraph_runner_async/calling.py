@@ -6,6 +6,7 @@ is called inside takes none of its own, so a limit of 1 never deadlocks.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from time import perf_counter
@@ -20,6 +21,7 @@ from hypergraph.nodes import CallableNode
 from hypergraph.runners.limits import Limiter
 from hypergraph_runner_async.limits import AsyncSlot
 from hypergraph_runner_async.threads import in_worker_thread
+from hypergraph_runner_async.waking import on_asyncio
 
 _BREATH = 0.01  # seconds after which sync nodes let the event loop attend to others
 
@@ -85,12 +87,20 @@ async def in_time(node: CallableNode, call: Callable[[], Awaitable[Any]]) -> Any
     """Await a call within the timeout of its node, if that has one. Raises ``NodeTimeoutError``."""
     if node.timeout is None:
         return await call()
-    with anyio.move_on_after(node.timeout):
-        return await call()
+    if on_asyncio():  # its own timeout cancels once, so that the node may await in its clean-up
+        try:
+            async with asyncio.timeout(node.timeout) as within:
+                return await call()
+        except TimeoutError:
+            if not within.expired():
+                raise
+    else:
+        with anyio.move_on_after(node.timeout):
+            return await call()
     raise NodeTimeoutError(
         f"Node {node.name!r} took longer than its timeout of {node.timeout:g} s.",
         where=f"node {node.name!r}",
         fix="make it faster, raise @node(timeout=...), or give it a retry=.",
         node=node.name,
         timeout=node.timeout,
-    )
+    ) from None

@@ -28,7 +28,7 @@ from hypergraph.execution.records import GATE, ONE_OUTPUT, SEVERAL_OUTPUTS
 def call_node(settings: Settings, scope: Scope, execution: Execution, number: int) -> Flow:
     """Run a node that nobody listens to; returns its decoded result."""
     node, name, _, function, read, decode, _ = execution.tables.records[number]
-    call = Call(function, read(execution.values), node)  # type: ignore[arg-type]
+    call = Call(function, read(execution.values), node)
     try:
         if settings.cache is not None and node.cache:
             _, result, _ = yield _answer(settings, scope, execution, number, call)
@@ -57,10 +57,10 @@ def report_node(settings: Settings, scope: Scope, execution: Execution, number: 
         if cacheable or node.is_generator or node.retry is not None:
             yield start
             inner = Scope(run_id, span_id, parent, trail=scope.trail)
-            call = Call(function, inputs, node)  # type: ignore[arg-type]
+            call = Call(function, inputs, node)
             value, result, cached = yield _answer(settings, inner, execution, number, call)
         else:
-            value = yield Call(function, inputs, node, start)  # type: ignore[arg-type]
+            value = yield Call(function, inputs, node, start)
             result = value if decode is None else decode(value)
         if kind == ONE_OUTPUT:
             outputs = {node.outputs[0]: result}
@@ -101,10 +101,9 @@ def _answer(
         value, key = yield from look_up(settings, scope, graph_name, call)
     cached = value is not MISS
     if not cached:
+        effect: Call | Stream = call
         if settings.emit is not None and node.is_generator:
             effect = Stream(positional(node), call.inputs, node, scope, graph_name)
-        else:
-            effect = call  # type: ignore[assignment]
         value = yield from _retried(settings, scope, graph_name, effect)
     decode = tables.records[number].decode
     result = value if decode is None else decode(value)

@@ -32,15 +32,15 @@ class Port(NamedTuple):
 class Record(NamedTuple):
     """What is looked at to run one node, in one place, as a lookup costs as much as a short call.
 
-    ``function`` takes the inputs by position and is ``None`` for what is no call; ``read`` gives the
-    inputs by name; ``decode`` turns what is returned into the result, ``None`` where they are the same;
-    ``call`` does all three, but for a function that has to be awaited first: then it does not decode.
+    ``function`` takes the inputs by position; ``read`` gives the inputs by name; ``decode`` turns what
+    is returned into the result, ``None`` where they are the same; ``call`` does all three, but for a
+    function that has to be awaited first: then it does not decode.
     """
 
     node: Any
     name: str
     kind: int
-    function: Callable[..., Any] | None
+    function: Callable[..., Any]
     read: Callable[[Values], dict[str, Any]]
     decode: Callable[[Any], Any] | None
     call: Callable[[Values], Any]
@@ -51,7 +51,8 @@ def record(node: HyperNode, ports: tuple[Port, ...], index: Mapping[str, int]) -
     read = _by_name(ports)
     if not isinstance(node, CallableNode):
         kind = ONE_OUTPUT if node.is_interrupt else NESTED_GRAPH
-        return Record(node, node.name, kind, None, read, None, _carried_out_elsewhere)
+        elsewhere = _carried_out_elsewhere
+        return Record(node, node.name, kind, elsewhere, read, None, elsewhere)
     function, kind, decode = collected(node), min(len(node.outputs), SEVERAL_OUTPUTS), None
     if isinstance(node, GateNode):
         kind, decode = GATE, _decider(node, index)
@@ -122,5 +123,5 @@ def _decider(gate: GateNode, index: Mapping[str, int]) -> Callable[[Any], tuple[
     return decide
 
 
-def _carried_out_elsewhere(_: Values) -> Any:
+def _carried_out_elsewhere(*_: Any) -> Any:
     raise AssertionError("nested graphs and interrupts are carried out by the flows and lanes")
