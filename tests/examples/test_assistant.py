@@ -28,6 +28,7 @@ PAGE = EXAMPLES / "assistant.md"
 PATIENCE = 30  # seconds, of which a machine that is not overloaded needs hardly any
 UVICORN = [sys.executable, "-m", "uvicorn"]
 WATCHED = [*UVICORN, "--factory", "watched:app", "--timeout-graceful-shutdown", "1"]
+WATCHED += ["--timeout-keep-alive", "60"]  # on a busy machine a client may be slow to ask again
 READY = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+) ")
 
 Told = tuple[str, Any]  # the name of a server-sent event, and its data

@@ -65,6 +65,7 @@ class Driver:
         self._stream = stream
         self._group = group
         self._store: Any = settings.checkpointer  # there whenever an effect speaks of it
+        self._held: str | None = None
         emit, cache = settings.emit, settings.cache
         self._tell: Any = None if emit is None else (emit.only or emit)
         self._handlers: dict[type, Callable[[Any], Any]] = {
@@ -78,7 +79,7 @@ class Driver:
             Begin: lambda effect: Later(self._begin(effect)),
             Put: lambda effect: self._stored(self._store.put(effect.workflow, effect.steps)),
             Save: lambda effect: self._stored(self._store.save(effect.workflow_id, effect.step)),
-            End: lambda effect: self._stored(self._store.end(effect.workflow_id)),
+            End: self._end,
         }
         if emit is not None:
             tell: Any = self._tell if stream is None else self._tell_followed
@@ -226,17 +227,28 @@ class Driver:
         store, workflow_id = self._store, effect.workflow_id
         stored = None
 
-        def begin() -> Any:
+        def begin() -> None:
             nonlocal stored
             stored = store.begin(workflow_id)
-            return stored
 
         try:
-            return await in_worker_thread(begin)
+            await in_worker_thread(begin)
         except BaseException:
             if stored is not None:
                 store.end(workflow_id)
             raise
+        self._held = workflow_id
+        return stored
+
+    def _end(self, effect: End) -> Any:
+        self._held = None
+        return self._stored(self._store.end(effect.workflow_id))
+
+    def let_go(self) -> None:
+        """Let go of the workflow of a run that cannot go on: its event loop is gone."""
+        if self._held is not None:
+            workflow_id, self._held = self._held, None
+            self._store.end(workflow_id)
 
     def _stored(self, safe: Any) -> Any:
         return None if safe is None else Later(_safe(safe))

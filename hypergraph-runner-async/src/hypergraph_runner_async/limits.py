@@ -41,5 +41,5 @@ class AsyncSlot:
         self._token = current_limiter.set(None)
 
     async def __aexit__(self, *raised: object) -> None:
+        self._limiter.release()  # first: nothing can be reset when the event loop is gone
         current_limiter.reset(self._token)
-        self._limiter.release()

@@ -125,7 +125,7 @@ class AsyncRunner(EngineRunner):
                 lane = Lane(calling, chosen.max_iterations, chosen.on_error == "group")
                 outcome = await lane.run(plan, given)
             finally:
-                current_limiter.reset(token)
+                _unlimited(token)
             return _result(outcome, chosen, None)
         return await self._carried_out(run)
 
@@ -214,7 +214,7 @@ class AsyncRunner(EngineRunner):
                 driver = self._driver(settings, calling, chosen)
                 results = await driver.carry_out(whole_run(settings, scope, graph.name, flow))
         finally:
-            current_limiter.reset(token)
+            _unlimited(token)
         return narrow_items(results, chosen)
 
     async def execute(self, graph: Graph, values: Mapping[str, Any], context: Context) -> RunResult:
@@ -274,9 +274,14 @@ class AsyncRunner(EngineRunner):
             calling = Calling(limiter, self.sync_nodes == "thread")
             driver = self._driver(settings, calling, chosen, channel)
             flow = whole_run(settings, scope, run.plan.graph.name, flow)
-            return _result(await driver.carry_out(flow), chosen, workflow_id)
+            try:
+                outcome = await driver.carry_out(flow)
+            except GeneratorExit:
+                driver.let_go()
+                raise
+            return _result(outcome, chosen, workflow_id)
         finally:
-            current_limiter.reset(token)
+            _unlimited(token)
 
     def _flow(self, settings: Settings, scope: Scope, run: _Run, workflow_id: str | None) -> Flow:
         plan, given, chosen = run
@@ -323,6 +328,13 @@ def _limited(max_concurrency: int | None) -> Any:
     """Return the limiter of a run, which is in force until the token is given back."""
     limiter = Limiter(max_concurrency) if max_concurrency is not None else current_limiter.get()
     return limiter, current_limiter.set(limiter)
+
+
+def _unlimited(token: Any) -> None:
+    try:
+        current_limiter.reset(token)
+    except ValueError:  # a run whose event loop is gone is closed from elsewhere
+        return
 
 
 def _result(outcome: Outcome, options: Options, workflow_id: str | None) -> RunResult:

@@ -165,7 +165,7 @@ def _intake(
         if pause.response_key in given and same(given[pause.response_key], answer)
     }
     goes_on = workflow.status is not WorkflowStatus.COMPLETED
-    recorded = _recorded(graph, steps)
+    recorded = _known(graph, _recorded(graph, steps))
     apart = pending.keys() | again
     inputs = {name: value for name, value in given.items() if name not in apart}
     new = changed(recorded, inputs) if goes_on else inputs
@@ -245,14 +245,6 @@ def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> lis
         for producer in wiring.producers.get(name, ())[:1]
         if producer in reached and wiring.cycle_of(producer) is None
     ]
-
-
-def _unused_answers(graph: Graph, stored: Stored, recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answers given in advance to interrupts of nested graphs that were not reached yet."""
-    answered = {step.path for step in stored.steps if step.kind is StepKind.ANSWER}
-    keys = response_keys(graph)
-    unused = [name for name in nested_answers(graph, recorded) if keys[name][0] not in answered]
-    return {name: recorded[name] for name in unused}
 
 
 def _not_pending(name: str, pending: Iterable[str], workflow: Workflow) -> AnswerError:
