@@ -294,7 +294,7 @@ def _header(
         graph_hash=graph.definition_hash,
         definition=definition_of(graph),
         run_id=scope.run_id,
-        session_id=settings.session_id,
+        session_id=settings.session_id or (old.session_id if old is not None else None),
         pauses=old.pauses if old is not None else (),  # until it is known how this run ends
         created_at=old.created_at if old is not None else now,
         updated_at=now,
