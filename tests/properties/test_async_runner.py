@@ -8,7 +8,7 @@ from dataclasses import replace
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from hypergraph import MemoryCache
 from hypergraph.cache import MISS
@@ -268,6 +268,7 @@ async def run_with_handlers(graph, inputs, **options):
 
 
 async def run_responding(graph, inputs, **options):
+    assume(len(response_keys(graph)) == len(interrupts_of(graph)))  # the key tells who asks
     async with AsyncRunner().iter(graph, inputs, **options) as stream:
         async for event in stream:
             if isinstance(event, InterruptEvent):

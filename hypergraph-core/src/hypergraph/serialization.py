@@ -1,11 +1,12 @@
 """Values as bytes that can be trusted: signed when written, verified before being unpickled.
 
-Rule of this file: a pickle can run code, so `pickle.loads` is reached only with bytes whose HMAC
+Rule of this file: a pickle can run code, so `pickle.loads` is reached only with bytes whose signature
 was made with our key *for this very place* (the context). The key lives in a file of the user's
 own, never beside the data that it signs.
 
-Layout of signed bytes: 32 bytes HMAC-SHA256 of what follows with the context before it (4 bytes length,
-big-endian, then the context itself); the pickle (protocol 5). The context is not stored.
+Layout of signed bytes: 32 bytes signature of what follows with the context before it (4 bytes length,
+big-endian, then the context itself); the pickle (protocol 5). The context is not stored. The signature
+is a keyed BLAKE2b (RFC 7693) of up to 8192 bytes, and an HMAC-SHA256 of more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pickle
 import secrets
 import stat
 import sys
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -26,7 +27,6 @@ from hypergraph.errors import InvalidSignatureError, KeyFileError
 
 KEY_SIZE = 32  # bytes
 _MAC_SIZE = 32
-_BLOCK_SIZE = 64  # bytes, of SHA-256
 _SMALL = 8192  # bytes
 _JSON_DEPTH = 200
 
@@ -46,15 +46,13 @@ class Serializer(Protocol):
 class PickleSerializer:
     """Pickles and signs; never unpickles what this key did not sign for this context."""
 
-    __slots__ = ("_key", "_inner", "_outer")
+    __slots__ = ("_key", "_short_key")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < KEY_SIZE:
             raise ValueError(f"a signing key has at least {KEY_SIZE} bytes, not {len(key)}")
         self._key = key
-        block = (key if len(key) <= _BLOCK_SIZE else sha256(key).digest()).ljust(_BLOCK_SIZE, b"\0")
-        self._inner = bytes(byte ^ 0x36 for byte in block)
-        self._outer = bytes(byte ^ 0x5C for byte in block)
+        self._short_key = key if len(key) <= blake2b.MAX_KEY_SIZE else sha256(key).digest()
 
     def dumps(self, value: Any, context: bytes) -> bytes:
         """Return signed bytes. Raises whatever `pickle.dumps` raises for the value."""
@@ -87,13 +85,13 @@ class PickleSerializer:
         return body
 
     def _sign(self, context: bytes, body: bytes | memoryview) -> bytes:
-        """Return the HMAC-SHA256: of a few bytes by its definition, which spares half of the time."""
+        """Return the keyed BLAKE2b of a few bytes, and the HMAC-SHA256 of many: each the faster one."""
         head = len(context).to_bytes(4, "big") + context
         if len(body) > _SMALL:
             mac = hmac.new(self._key, head, "sha256")
             mac.update(body)
             return mac.digest()
-        return sha256(self._outer + sha256(self._inner + head + body).digest()).digest()
+        return blake2b(head + body, key=self._short_key, digest_size=_MAC_SIZE).digest()
 
 
 class JsonSerializer:

@@ -30,21 +30,19 @@ class Calling:
     """How the nodes of one run are called.
 
     ``limiter``: what bounds the calls in flight. ``threads``: sync nodes run in worker threads.
+    ``width``: how many flows are to be under way at once. It is no more than calls can be in flight, so
+    that nodes begin in order, and those still to begin when a run is stopped do not.
     ``breathe_at``: when a sync node is to be followed by `breathe`.
     """
 
-    __slots__ = ("limiter", "threads", "breathe_at")
+    __slots__ = ("limiter", "threads", "width", "breathe_at")
 
-    def __init__(self, limiter: Limiter | None, threads: bool) -> None:
+    def __init__(self, limiter: Limiter | None, threads: bool, width: int | None = None) -> None:
         self.limiter = limiter
         self.threads = threads
+        totals = [total for total in (width, limiter and limiter.total) if total is not None]
+        self.width = min(totals, default=None)
         self.breathe_at = perf_counter() + _BREATH
-
-    @property
-    def width(self) -> int | None:
-        """How many flows are to be under way at once: no more than calls can be in flight, so that
-        nodes begin in order, and those that are still to begin when a run is stopped do not."""
-        return None if self.limiter is None else self.limiter.total
 
     def call(self, node: CallableNode, function: Callable[..., Any], inputs: Iterable[Any]) -> Any:
         """Call a function of a node; returns its result, or ``Later``."""

@@ -20,6 +20,7 @@ from hypergraph.execution.records import NESTED_GRAPH
 from hypergraph.graph import GraphNode
 from hypergraph_runner_async.calling import Calling
 from hypergraph_runner_async.concurrency import gather
+from hypergraph_runner_async.limits import in_slot
 
 _DEEPEST = 50  # the lane calls itself for each nested graph
 
@@ -32,6 +33,15 @@ def lane_fits(plan: Plan) -> bool:
     if nesting.has_runners or nesting.has_policies or nesting.depth > _DEEPEST:
         return False
     return not graph.has_interrupts
+
+
+def is_chain(plan: Plan, given: tuple[str, ...]) -> bool:
+    """Say whether a run never has more than one call in flight: one node after the other, in no graph
+    within the graph."""
+    schedule = plan.schedule(given)
+    if not schedule.certain or plan.graph.nesting.depth:
+        return False
+    return all(len(generation) == 1 for generation in schedule.generations)
 
 
 class Lane:
@@ -51,20 +61,20 @@ class Lane:
         execution = Execution(schedule, inputs, self._limit)
         tables, values = execution.tables, execution.values
         kinds, calls, awaits, records = tables.kinds, tables.calls, tables.awaits, tables.records
-        commit_one, free = execution.commit_one, self._free
+        commit_one, limiter, free = execution.commit_one, self._calling.limiter, self._free
         number = 0
         for batch in execution.batches():
-            if len(batch) > 1 or not free:
+            number = batch[0]
+            if len(batch) > 1 or not (free or awaits[number]):
                 execution.commit(batch, await self._batch(execution, batch))
                 continue
-            number = batch[0]
             if kinds[number] == NESTED_GRAPH:
                 commit_one(number, await self._nested(execution, number))
                 continue
             try:
                 result = calls[number](values)
                 if awaits[number]:
-                    result = await result
+                    result = await (result if limiter is None else in_slot(limiter, result))
                     decode = records[number].decode
                     if decode is not None:
                         result = decode(result)
@@ -133,8 +143,9 @@ class Lane:
         tables = execution.tables
         node = tables.nodes[number]
         try:
-            if self._free and node.is_async:
-                result = await tables.calls[number](execution.values)
+            if node.is_async:
+                call, limiter = tables.calls[number](execution.values), self._calling.limiter
+                result = await (call if limiter is None else in_slot(limiter, call))
             else:
                 result = await self._calling.awaited(
                     node, partial(tables.calls[number], execution.values)

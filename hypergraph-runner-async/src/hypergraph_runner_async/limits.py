@@ -6,7 +6,9 @@ in the same moment is given back.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextvars import Token
+from typing import Any
 
 from hypergraph.runners.limits import Limiter, current_limiter
 from hypergraph_runner_async.waking import new_wakeup
@@ -43,3 +45,19 @@ class AsyncSlot:
     async def __aexit__(self, *raised: object) -> None:
         self._limiter.release()  # first: nothing can be reset when the event loop is gone
         current_limiter.reset(self._token)
+
+
+async def in_slot(limiter: Limiter, call: Coroutine[Any, Any, Any]) -> Any:
+    """Await a leaf call that has not begun as soon as there is a slot for it; see `AsyncSlot`."""
+    if not limiter.acquire_nowait():
+        try:
+            await acquire(limiter)
+        except BaseException:
+            call.close()  # or Python warns that it never began
+            raise
+    token = current_limiter.set(None)
+    try:
+        return await call
+    finally:
+        current_limiter.reset(token)
+        limiter.release()

@@ -41,7 +41,7 @@ from hypergraph.runners.limits import Limiter, current_limiter
 from hypergraph.runners.options import Options, known_inputs
 from hypergraph_runner_async.calling import Calling
 from hypergraph_runner_async.driver import Driver
-from hypergraph_runner_async.lane import Lane, lane_fits
+from hypergraph_runner_async.lane import Lane, is_chain, lane_fits
 from hypergraph_runner_async.options import (
     ASYNC_DEFAULTS,
     AsyncMapOptions,
@@ -201,10 +201,14 @@ class AsyncRunner(EngineRunner):
         run = plan, given, chosen = self._checked(graph, inputs, values, options)
         names, size, rows = map_items(graph, given, map_over, map_mode)
         keep = chosen.on_error == "return"
-        limiter, token = _limited(chosen.max_concurrency)
+        hurries = self.cache is None and self._may_hurry(run, mapped=True)
+        width = None
+        if hurries and is_chain(plan, tuple(given)):  # then as many calls are in flight as items
+            width = chosen.max_concurrency
+        limiter, token = _limited(chosen.max_concurrency if width is None else None)
         try:
-            calling = Calling(limiter, self.sync_nodes == "thread")
-            if self.cache is None and self._may_hurry(run, mapped=True):
+            calling = Calling(limiter, self.sync_nodes == "thread", width)
+            if hurries:
                 lane = Lane(calling, chosen.max_iterations, chosen.on_error == "group")
                 results = await lane.map(plan, given, names, rows, keep)
             else:

@@ -12,17 +12,19 @@ import sqlite3
 import stat
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hypergraph.checkpointers.schema import LOCK_SECONDS, prepare
+from hypergraph.checkpointers.schema import LOCK_SECONDS, checked_version, prepare
 from hypergraph.errors import CheckpointError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Too large a number for SQLite; a message of SQLite that quotes a damaged file.
+_OF_SQLITE = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 SUFFIXES = ("", "-wal", "-shm", "-journal", "-holds")
 
 
@@ -52,10 +54,11 @@ class Database:
                 if self._connection is None:
                     action = "opened"
                     self._connection, self._patient = self._open(), True
+                    self._connection.text_factory = _text
                 if not self._patient:
                     self._wait(self._connection, LOCK_SECONDS)
                 return work(self._connection, *args, **named)
-            except (sqlite3.Error, OverflowError) as error:  # too large a number for SQLite
+            except _OF_SQLITE as error:
                 failure = self.failure(error, action)
                 self.close()  # the file may be another one when it is used again
                 raise failure from error
@@ -107,22 +110,26 @@ class Database:
 
     def _open(self) -> Connection:
         try:
-            _make_private(self.path)
+            _make(self.path)
+            connection = sqlite3.connect(
+                self.path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                checked_version(connection, str(self.path))
+                _make_private(self.path)  # now that it is known to be ours
+                prepare(connection, str(self.path))
+            except BaseException:
+                connection.close()
+                raise
         except OSError as error:
             raise self.failure(error, "opened") from error
-        connection = sqlite3.connect(
-            self.path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            prepare(connection, str(self.path))
-        except BaseException:
-            connection.close()
-            raise
         return connection
 
     def failure(self, error: Exception, action: str) -> CheckpointError:
         """Return what is raised for an error of SQLite or of the operating system."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if isinstance(error, UnicodeDecodeError):
+            code = sqlite3.SQLITE_CORRUPT
         problem, fix = _PROBLEMS.get(code, (None, "see the cause above"))
         if problem is None:
             reason = error.strerror if isinstance(error, OSError) else None
@@ -200,25 +207,38 @@ _PROBLEMS = {
 }
 
 
-def _make_private(path: Path) -> None:
-    """Make the file with mode 0600, or tighten one of ours; its directory is made with mode 0700."""
+def _text(data: bytes) -> str:
+    """Return a text of the file; one that is damaged is none that was written, and spoils no other."""
+    return data.decode(errors="surrogateescape")
+
+
+def _make(path: Path) -> None:
+    """Make the file with mode 0600 if it is missing, its directory with mode 0700; refuse what is not
+    a plain file of this user."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    for suffix in SUFFIXES:
-        name = f"{path}{suffix}"
-        try:
-            status = os.lstat(name)
-        except FileNotFoundError:
-            continue
+    for name, status in _files(path):
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             raise CheckpointError(
                 "The file of workflows is not a plain file of this user.",
                 where=name,
                 fix="name a file of your own, in a directory of your own",
             )
+
+
+def _make_private(path: Path) -> None:
+    """Tighten the mode of the file and of those beside it."""
+    for name, status in _files(path):
         if status.st_mode & 0o077:
             os.chmod(name, 0o600)
+
+
+def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    for suffix in SUFFIXES:
+        name = f"{path}{suffix}"
+        with contextlib.suppress(FileNotFoundError):
+            yield name, os.lstat(name)
 
 
 # --- forks --------------------------------------------------------------------------------------

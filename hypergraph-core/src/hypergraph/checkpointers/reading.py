@@ -11,15 +11,13 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hypergraph.checkpointers import refusals
-from hypergraph.checkpointers.base import StepRecord, Workflow
 from hypergraph.checkpointers.database import Database, file_path
-from hypergraph.checkpointers.holds import Holds
+from hypergraph.checkpointers.lookup import Lookup
 from hypergraph.checkpointers.records import Records
 from hypergraph.checkpointers.schema import LOCK_SECONDS, MIGRATIONS, checked_version
-from hypergraph.checkpointers.tables import HeaderRow, read_headers, read_workflow
 from hypergraph.errors import CheckpointError, did_you_mean
 from hypergraph.serialization import Serializer
 
@@ -46,62 +44,40 @@ def existing(path: str | os.PathLike[str]) -> Path:
         elif not status.st_size:
             problem = "The file is empty, so it holds no workflows."
         else:
-            database = _Unchanged(found)
-            database.run("opened", lambda _: None)
-            database.close()
+            _Unchanged(found).run("opened", lambda _: None)
             return found
     raise CheckpointError(
         problem, where=str(path), fix="name the file that was given to SqliteCheckpointer"
     )
 
 
-class SqliteReader:
+class SqliteReader(Lookup):
     """Reads the workflows in the file of a `SqliteCheckpointer`, which may be in use meanwhile.
 
     ``path`` is what `existing` returned.
     """
 
     def __init__(self, path: Path, serializer: Serializer) -> None:
-        self._place = str(path)
-        self._database = _Unchanged(path)
-        self._records = Records(serializer, self._place)
-        self._holds = Holds(path)
-
-    def workflows(self, limit: int | None = None) -> list[Workflow]:
-        """Return the headers, the last changed first. Raises `CheckpointError`."""
-        return [self._header(row)[0] for row in self._read(read_headers, None, limit)]
-
-    def workflow(self, workflow_id: str) -> tuple[Workflow, list[StepRecord]]:
-        """Return header and history. Raises `WorkflowNotFoundError`, `CheckpointError`."""
-        found = self._read(read_workflow, workflow_id)
-        if found is None:
-            raise refusals.not_found(workflow_id, self._place)
-        workflow, salt = self._header(found[0])
-        return workflow, self._records.load_steps(workflow_id, salt, found[1])
-
-    def _read(
-        self,
-        work: Callable[Concatenate[sqlite3.Connection, P], T],
-        *args: P.args,
-        **named: P.kwargs,
-    ) -> T:
-        try:
-            return self._database.run("read", work, *args, **named)
-        finally:
-            self._database.close()
-
-    def _header(self, row: HeaderRow) -> tuple[Workflow, bytes]:
-        workflow, salt = row.read(self._records, self._place)
-        try:
-            return row.counted(workflow, self._place, self._holds), salt
-        except OSError as error:
-            raise self._database.failure(error, "read") from error
+        super().__init__(_Unchanged(path), Records(serializer, str(path)))
 
 
 class _Unchanged(Database):
-    """A database that is opened for reading only."""
+    """A database that is opened for reading only, anew each time."""
 
-    def _open(self) -> sqlite3.Connection:
+    def run(
+        self,
+        action: str,
+        work: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Return ``work(connection, ...)``. Raises `CheckpointError`."""
+        try:
+            return super().run(action, work, *args, **named)
+        finally:
+            self.close()
+
+    def _open(self) -> Connection:
         beside = [f"{self.path}{suffix}" for suffix in ("-wal", "-journal")]
         # Without these nobody has the file open. SQLite would make the log to read, and leave it there.
         mode = "mode=ro" if any(map(os.path.exists, beside)) else "immutable=1"
@@ -116,7 +92,7 @@ class _Unchanged(Database):
             raise
         return connection
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    def _check(self, connection: Connection) -> None:
         version = checked_version(connection, str(self.path))
         if version < len(MIGRATIONS):
             raise CheckpointError(

@@ -119,8 +119,8 @@ class Records:
         expected = 0
         try:
             for index, data, payload in rows:
-                if index != expected:
-                    raise ValueError("a step is missing")
+                if index != expected or type(payload) is not bytes:
+                    raise ValueError("a step is missing or altered")
                 info = _decode(data)
                 values = loads(payload, salt + index.to_bytes(4, "big") + data)
                 if info.kind is StepKind.GATE:

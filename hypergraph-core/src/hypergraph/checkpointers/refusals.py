@@ -107,6 +107,11 @@ def damaged(workflow_id: str, place: str, problem: str) -> CheckpointError:
     )
 
 
+def missing(workflow_id: str, place: str, index: int) -> CheckpointError:
+    """Return the error for a history that ends too early."""
+    return damaged(workflow_id, place, f"Step {index} and what follows it are missing")
+
+
 def unreadable(step: StepRecord, workflow_id: str, place: str, error: Exception) -> CheckpointError:
     """Return the error for a value that is as it was written, and does not come back."""
     return CheckpointError(

@@ -26,17 +26,15 @@ from hypergraph.checkpointers import history, refusals
 from hypergraph.checkpointers.base import StepRecord, Stored, Workflow, WorkflowStatus
 from hypergraph.checkpointers.database import Database, file_path
 from hypergraph.checkpointers.holds import Holds
+from hypergraph.checkpointers.lookup import Lookup
 from hypergraph.checkpointers.records import Records, StepRow, new_salt
 from hypergraph.checkpointers.retention import Retention
 from hypergraph.checkpointers.sweeping import Sweeper
 from hypergraph.checkpointers.tables import (
-    HeaderRow,
     add_step,
     add_steps,
     add_workflow,
     read_header,
-    read_headers,
-    read_workflow,
     remove_workflow,
     replace_header,
 )
@@ -94,6 +92,7 @@ class SqliteCheckpointer:
         self._place = str(self._path)
         self._records = Records(serializer, self._place)
         self._database = Database(self._path)
+        self._lookup = Lookup(self._database, self._records)
         self._start()
         self._database.run("opened", lambda connection: None)  # what cannot be used is told now
         _OPEN.add(self)
@@ -127,18 +126,16 @@ class SqliteCheckpointer:
         workflow_id = refusals.checked_id(workflow_id)
         self._take(workflow_id)
         try:
-            found = self._database.run("read", read_workflow, workflow_id)
-            if found is None:
-                self._held[workflow_id] = Held(workflow_id, new_salt())
-                return Stored(None, ())
-            row, rows = found
-            workflow, salt = self._header(row)
-            steps = self._records.load_steps(workflow_id, salt, rows)
+            found = self._lookup.find(workflow_id)
         except BaseException:
             self._holds.release(workflow_id)
             raise
+        if found is None:
+            self._held[workflow_id] = Held(workflow_id, new_salt())
+            return Stored(None, ())
+        number, salt, workflow, steps = found
         last = steps[-1].superstep if steps else -1
-        self._held[workflow_id] = Held(workflow_id, salt, row.number, True, len(steps), last)
+        self._held[workflow_id] = Held(workflow_id, salt, number, True, len(steps), last)
         return Stored(workflow, steps)
 
     def put(self, workflow: Workflow, steps: Sequence[StepRecord] = ()) -> Future[None] | None:
@@ -244,20 +241,25 @@ class SqliteCheckpointer:
 
     def get_workflow(self, workflow_id: str) -> Workflow:
         """Return the header. Raises `WorkflowNotFoundError`, `CheckpointError`."""
+        workflow_id = refusals.checked_id(workflow_id)
         self._writer.flush()
-        row = self._database.run("read", read_header, refusals.checked_id(workflow_id))
-        if row is None:
-            raise refusals.not_found(workflow_id, self._place)
-        return self._header(row)[0]
+        return self._lookup.header(workflow_id)
 
     def list_workflows(
         self, *, status: WorkflowStatus | None = None, limit: int | None = None
     ) -> list[Workflow]:
-        """Return the headers, the last changed first. Raises `CheckpointError`."""
+        """Return the headers, the last changed first.
+
+        One that is damaged is left out, with a `HypergraphWarning` that names it. Raises
+        `CheckpointError` if the file, or nothing in it, can be read.
+        """
         refusals.check_query(status, limit)
         self._writer.flush()
-        rows = self._database.run("read", read_headers, status, limit)
-        return [self._header(row)[0] for row in rows]
+        found, damaged = self._lookup.headers(status, limit)
+        for workflow_id, error in damaged.items():
+            problem = f"The list leaves out workflow {workflow_id!r}. {error}"
+            warnings.warn(problem, HypergraphWarning, stacklevel=2)
+        return found
 
     def get_steps(self, workflow_id: str) -> list[StepRecord]:
         """Return the history, oldest first. Raises `WorkflowNotFoundError`, `CheckpointError`."""
@@ -358,22 +360,11 @@ class SqliteCheckpointer:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _header(self, row: HeaderRow) -> tuple[Workflow, bytes]:
-        """Return the header and the salt."""
-        workflow, salt = row.read(self._records, self._place)
-        try:
-            return row.counted(workflow, self._place, self._holds), salt
-        except OSError as error:
-            raise self._database.failure(error, "read") from error
-
     def _existing(self, workflow_id: str) -> tuple[Workflow, list[StepRecord]]:
         """Return header and history of a workflow."""
+        workflow_id = refusals.checked_id(workflow_id)
         self._writer.flush()
-        found = self._database.run("read", read_workflow, refusals.checked_id(workflow_id))
-        if found is None:
-            raise refusals.not_found(workflow_id, self._place)
-        workflow, salt = self._header(found[0])
-        return workflow, self._records.load_steps(workflow_id, salt, found[1])
+        return self._lookup.history(workflow_id)
 
 
 # --- the process: its end, and its children -----------------------------------------------------

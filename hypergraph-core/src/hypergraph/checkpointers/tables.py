@@ -14,7 +14,6 @@ import msgspec
 
 from hypergraph.checkpointers import refusals
 from hypergraph.checkpointers.base import Workflow, WorkflowStatus
-from hypergraph.checkpointers.holds import Holds
 from hypergraph.checkpointers.records import Records, StepRow, supersteps_of
 
 _BITS = 32  # of a step's place, for its index; the others are for the number of its workflow
@@ -45,29 +44,25 @@ class HeaderRow(NamedTuple):
     info: Any
 
     def read(self, records: Records, place: str) -> tuple[Workflow, bytes]:
-        """Return the header as it was written, and the salt. Raises `CheckpointError`."""
+        """Return the header as it was written, with its counts, and the salt.
+
+        Raises `CheckpointError`.
+        """
         if not isinstance(self.id, str) or not isinstance(self.number, int):
             raise refusals.damaged(str(type(self.id)), place, "A row is not one that was written")
         workflow, salt = records.load_header(self.id, self.header)
         if (workflow.status.value, workflow.updated_at) != (self.status, self.updated):
             problem = "The header and what is written beside it differ"
             raise refusals.damaged(self.id, place, problem)
-        return workflow, salt
-
-    def counted(self, workflow: Workflow, place: str, holds: Holds) -> Workflow:
-        """Return the header with what a store fills in. Raises `CheckpointError`."""
         steps = 0 if self.last is None else self.last + 1
         if steps < workflow.steps:
-            problem = f"Step {steps} and what follows it are missing"
-            raise refusals.damaged(self.id, place, problem)
+            raise refusals.missing(self.id, place, steps)
         try:
             supersteps = supersteps_of(self.info)
         except (TypeError, ValueError) as error:
             problem = f"Step {self.last} is not one that was written"
             raise refusals.damaged(self.id, place, problem) from error
-        return msgspec.structs.replace(
-            workflow, steps=steps, supersteps=supersteps, held=holds.held(self.id)
-        )
+        return msgspec.structs.replace(workflow, steps=steps, supersteps=supersteps), salt
 
 
 def read_header(connection: sqlite3.Connection, workflow_id: str) -> HeaderRow | None:
@@ -86,6 +81,12 @@ def read_headers(
         {"status": status and status.value, "limit": -1 if limit is None else limit},
     )
     return [HeaderRow(*row) for row in rows]
+
+
+def read_ids(connection: sqlite3.Connection, limit: int) -> list[str]:
+    """Return ids, those of the last changed workflows first."""
+    rows = connection.execute("SELECT id FROM workflows ORDER BY updated DESC LIMIT ?", (limit,))
+    return [str(workflow_id) for (workflow_id,) in rows]
 
 
 def read_workflow(

@@ -10,7 +10,7 @@ import functools
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NoReturn
@@ -144,16 +144,22 @@ class CrashingCheckpointer:
         """Take hold of the workflow."""
         return self.store.begin(workflow_id)
 
-    def put(self, workflow: Workflow) -> Future[None] | None:
-        """Store the header, unless the process is dead."""
-        return None if self.crashed else self.store.put(workflow)
+    def put(self, workflow: Workflow, steps: Sequence[StepRecord] = ()) -> Future[None] | None:
+        """Store the header, unless the process is dead, and die if the step is stored with it."""
+        if self.crashed:
+            return None
+        return self._die_after(self.store.put(workflow, steps), workflow.id, steps)
 
     def save(self, workflow_id: str, step: StepRecord) -> Future[None] | None:
         """Append a step, and die if it is the one."""
         if self.crashed:
             return None
-        safe = self.store.save(workflow_id, step)
-        if step.index < self.after:
+        return self._die_after(self.store.save(workflow_id, step), workflow_id, (step,))
+
+    def _die_after(
+        self, safe: Future[None] | None, workflow_id: str, steps: Sequence[StepRecord]
+    ) -> Future[None] | None:
+        if all(step.index < self.after for step in steps):
             return safe
         if safe is not None:
             safe.result()

@@ -10,8 +10,10 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from hypergraph.checkpointers import SqliteCheckpointer
@@ -24,11 +26,14 @@ from hypergraph.cli.workflows.views import (
     header_json,
     history,
     listed,
+    printable,
     state_of,
     step_json,
 )
-from hypergraph.errors import CheckpointError
+from hypergraph.errors import CheckpointError, WorkflowNotFoundError, did_you_mean
 from hypergraph.serialization import JsonSerializer, default_key_file, load_key
+
+NEAR, LETTERS = 1000, 100  # how many ids are compared with a mistyped one, and how long ones
 
 
 def list_workflows(arguments: argparse.Namespace) -> int:
@@ -39,9 +44,16 @@ def list_workflows(arguments: argparse.Namespace) -> int:
         limit = LISTED
     state = STATES.get(arguments.status)
     if state is None:
-        found = reader.workflows(None if limit is None else limit + 1)
+        found, damaged = reader.headers(limit=None if limit is None else limit + 1)
     else:
-        found = [workflow for workflow in reader.workflows() if state_of(workflow) == state]
+        found, damaged = reader.headers()
+        found = [workflow for workflow in found if state_of(workflow) == state]
+    for workflow_id, error in damaged.items():
+        delete = f"hypergraph workflows delete {shlex.quote(workflow_id)} {_db(arguments)}"
+        print(
+            printable(f"Left out: workflow {workflow_id!r}. {error.what} To remove it: {delete}"),
+            file=sys.stderr,
+        )
     shown = found[:limit]
     if arguments.json:
         print(json.dumps([header_json(workflow) for workflow in shown], indent=2))
@@ -58,8 +70,9 @@ def list_workflows(arguments: argparse.Namespace) -> int:
 def show_workflows(arguments: argparse.Namespace) -> int:
     """Print one workflow and its history; returns the exit code."""
     reader = _reader(arguments, importing=arguments.values)
-    with contextlib.redirect_stdout(sys.stderr):  # what modules print when they are imported
-        workflow, steps = reader.workflow(arguments.id)
+    # What modules print when they are imported is no result.
+    with contextlib.redirect_stdout(sys.stderr), _looking_up(arguments):
+        workflow, steps = reader.history(arguments.id)
     if arguments.json:
         shown = [step_json(step, values=arguments.values) for step in steps]
         print(json.dumps({**header_json(workflow), "history": shown}, indent=2))
@@ -74,10 +87,9 @@ def fork_workflows(arguments: argparse.Namespace) -> int:
     """Copy a workflow and print the id of the copy; returns the exit code."""
     path = existing(arguments.db)
     serializer = JsonSerializer() if arguments.serializer == "json" else Copied(_key(arguments))
-    with SqliteCheckpointer(path, serializer=serializer) as checkpointer:
-        print(
-            checkpointer.fork(arguments.id, superstep=arguments.superstep, new_id=arguments.new_id)
-        )
+    superstep, new_id = arguments.superstep, arguments.new_id
+    with SqliteCheckpointer(path, serializer=serializer) as checkpointer, _looking_up(arguments):
+        print(checkpointer.fork(arguments.id, superstep=superstep, new_id=new_id))
     return 0
 
 
@@ -93,7 +105,8 @@ def delete_workflows(arguments: argparse.Namespace) -> int:
     with SqliteCheckpointer(path, serializer=JsonSerializer()) as checkpointer:
         for workflow_id in ids:
             try:
-                checkpointer.delete(workflow_id)
+                with _looking_up(arguments):
+                    checkpointer.delete(workflow_id)
             except CheckpointError as error:  # the others can still go
                 print(f"hypergraph: {error}", file=sys.stderr)
                 code = 2
@@ -112,6 +125,23 @@ def _reader(arguments: argparse.Namespace, *, importing: bool = False) -> Sqlite
     if importing and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     return SqliteReader(path, Shown(_key(arguments), importing=importing))
+
+
+@contextlib.contextmanager
+def _looking_up(arguments: argparse.Namespace) -> Iterator[None]:
+    """Say which id may have been meant, and what to type to see all of them."""
+    try:
+        yield
+    except WorkflowNotFoundError as error:
+        ids = SqliteReader(existing(arguments.db), JsonSerializer()).ids(NEAR)
+        near = [one for one in ids if max(len(one), len(error.workflow_id)) <= LETTERS]
+        error.what += did_you_mean(error.workflow_id, near)
+        error.fix = f"`hypergraph workflows list {_db(arguments)}` lists those that there are"
+        raise
+
+
+def _db(arguments: argparse.Namespace) -> str:
+    return f"--db {shlex.quote(arguments.db)}"
 
 
 def _key(arguments: argparse.Namespace) -> bytes:

@@ -19,6 +19,7 @@ from hypergraph.cli.workflows.standins import kind_of, size_of
 
 CUT_OFF = "cut off"
 NAMES = 6  # of values in one line
+LETTERS = 60  # of an id in the table
 ROWS = 50  # of a history
 _HEAD = ("id", "status", "graph", "steps", "changed", "waits for")
 _UNITS = ((86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
@@ -46,9 +47,9 @@ def _row(workflow: Workflow, now: float) -> tuple[str, ...]:
         state = f"failed: {workflow.error}"
     waits = [pause.response_key for pause in workflow.pauses] if state == "paused" else []
     return (
-        workflow.id,
+        shortened(workflow.id),
         state,
-        workflow.graph_name or "-",
+        shortened(workflow.graph_name or "-"),
         f"{workflow.steps:,}",
         ago(now - workflow.updated_at),
         ", ".join(waits),
@@ -226,6 +227,14 @@ def printable(text: str) -> str:
         one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
         for one in text
     )
+
+
+def shortened(text: str) -> str:
+    """Return a text without its middle if it is long."""
+    if len(text) <= LETTERS:
+        return text
+    end = (LETTERS - 3) // 2
+    return f"{text[: LETTERS - 3 - end]}...{text[-end:]}"
 
 
 def local(time: float) -> str:
