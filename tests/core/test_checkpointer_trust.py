@@ -1,23 +1,33 @@
 """A file that was torn or altered: a clear error, never code that runs, never a lost file."""
 
+import collections
+import contextlib
 import os
 import pathlib
 import pickle
 import random
 import shutil
 import sqlite3
+import stat
 from contextlib import closing
 
 import pytest
 
-from hypergraph.checkpointers import SqliteCheckpointer
+from hypergraph.checkpointers import SqliteCheckpointer, WorkflowStatus
+from hypergraph.checkpointers.reading import SqliteReader, existing
 from hypergraph.errors import (
     CheckpointError,
+    HypergraphWarning,
     InvalidSignatureError,
     KeyFileError,
     WorkflowNotFoundError,
 )
-from hypergraph.serialization import JsonSerializer, PickleSerializer
+from hypergraph.serialization import (
+    JsonSerializer,
+    PickleSerializer,
+    default_key_file,
+    load_key,
+)
 from hypergraph.testing.suite.storing import GATE, HISTORY, NODE, header, safe, steps_of
 
 
@@ -110,13 +120,62 @@ def test_an_altered_row_is_refused(path, change):
 def test_an_altered_workflow_can_be_deleted_and_the_others_are_whole(path):
     sql(path, "UPDATE workflows SET header = x'00' WHERE id = 'a'")
     with SqliteCheckpointer(path) as checkpointer:
-        with pytest.raises(CheckpointError, match="'a'"):
-            checkpointer.list_workflows()
         assert checkpointer.get_steps("b") == HISTORY
         checkpointer.delete("a")
         assert [one.id for one in checkpointer.list_workflows()] == ["b"]
         fill(checkpointer, "a")
         assert checkpointer.get_steps("a") == HISTORY
+
+
+def test_the_list_leaves_out_what_is_damaged_and_says_so(path):
+    with SqliteCheckpointer(path) as checkpointer:
+        for name in "cdef":
+            fill(checkpointer, name)
+        damage = "UPDATE workflows SET header = x'00' WHERE id IN ('a', 'e', 'f')"
+        write(checkpointer, damage)
+        for options, left in (({}, "bcd"), ({"limit": 2}, "cd"), ({"limit": 4}, "bcd")):
+            with pytest.warns(HypergraphWarning) as warned:
+                found = checkpointer.list_workflows(**options)
+            assert sorted(one.id for one in found) == list(left)
+        words = [str(one.message) for one in warned]
+        assert [one.partition(".")[0] for one in words] == [
+            f"The list leaves out workflow {name!r}" for name in "fea"
+        ]
+        assert all("delete()" in one for one in words)
+        assert {one.filename for one in warned} == {__file__}
+
+
+def test_one_damaged_workflow_of_a_status_is_left_out_too(path):
+    with SqliteCheckpointer(path) as checkpointer:
+        status = checkpointer.get_workflow("a").status
+        write(checkpointer, "UPDATE workflows SET status = 'paused' WHERE id = 'b'")
+        with pytest.warns(HypergraphWarning, match="leaves out workflow 'b'"):
+            assert checkpointer.list_workflows(status=WorkflowStatus.PAUSED) == []
+        assert [one.id for one in checkpointer.list_workflows(status=status)] == ["a"]
+        write(checkpointer, "UPDATE workflows SET updated = 1")
+        with pytest.raises(CheckpointError):  # nothing in the file can be read
+            checkpointer.list_workflows(status=WorkflowStatus.PAUSED)
+
+
+def test_an_id_that_is_no_text_spoils_no_other(path):
+    sql(path, "UPDATE workflows SET id = CAST(x'd361' AS TEXT) WHERE id = 'a'")
+    with SqliteCheckpointer(path) as checkpointer:
+        with pytest.warns(HypergraphWarning, match=r"leaves out workflow '\\udcd3a'"):
+            assert [one.id for one in checkpointer.list_workflows()] == ["b"]
+        assert checkpointer.get_steps("b") == HISTORY
+        with pytest.raises(WorkflowNotFoundError):
+            checkpointer.get_steps("a")
+
+
+@pytest.mark.parametrize("value", ["'text'", "7"])
+@pytest.mark.parametrize("serializer", [None, JsonSerializer()])
+def test_a_payload_that_is_no_bytes_was_altered(tmp_path, path, value, serializer):
+    if serializer is not None:
+        path = tmp_path / "json.db"
+        with SqliteCheckpointer(path, serializer=serializer) as checkpointer:
+            fill(checkpointer, "a")
+    sql(path, f"UPDATE steps SET payload = {value} WHERE place = {FIRST}")
+    refused(path, "Step 0 is missing or is not one that was written", serializer=serializer)
 
 
 def test_a_workflow_that_was_deleted_does_not_come_back_in_a_new_one(path):
@@ -238,6 +297,59 @@ def test_flipped_bytes_are_refused_or_harmless(path):
     assert {"refused", "whole"} == set(found)
 
 
+def damaged(whole, chance):
+    """One kind of damage or another: bytes, a stretch, the tables' own texts, a page."""
+    torn = bytearray(whole)
+    kind = chance.randrange(4)
+    if kind == 0:
+        for _ in range(chance.choice([1, 3, 20])):
+            torn[chance.randrange(len(torn))] ^= chance.randrange(1, 256)
+    elif kind == 3:
+        to, of = (chance.randrange(len(whole) // 4096) * 4096 for _ in range(2))
+        torn[to : to + 4096] = whole[of : of + 4096]
+    else:
+        start = chance.randrange(len(torn) if kind == 1 else 4096)
+        size = chance.choice([1, 30, 200, 2000][2 * (kind == 1) :])
+        torn[start : start + size] = chance.randbytes(len(torn[start : start + size]))
+    return torn
+
+
+def everything_in(path, *, looking):
+    """Headers and histories as far as they are not refused; ``looking``: as the command line does."""
+    headers, histories = [], {}
+    with contextlib.suppress(CheckpointError), contextlib.ExitStack() as stack:
+        if looking:
+            reader = SqliteReader(existing(path), PickleSerializer(load_key(default_key_file())))
+            listing, reading = (lambda: reader.headers()[0]), (lambda name: reader.history(name)[1])
+        else:
+            checkpointer = stack.enter_context(SqliteCheckpointer(path))
+            listing, reading = checkpointer.list_workflows, checkpointer.get_steps
+        for name in "ab":
+            with contextlib.suppress(CheckpointError):
+                histories[name] = reading(name)
+        headers = listing()
+    return {one.id: one for one in headers}, histories
+
+
+@pytest.mark.filterwarnings("ignore:The list leaves out")
+def test_whatever_the_damage_is_there_is_one_error_or_all_of_the_data(path):
+    whole = path.read_bytes()
+    headers, histories = everything_in(path, looking=False)
+    assert (set(headers), histories) == ({"a", "b"}, {"a": HISTORY, "b": HISTORY})
+    chance = random.Random(3)
+    found = collections.Counter()
+    for _ in range(300):
+        path.write_bytes(damaged(whole, chance))
+        for suffix in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for looking in (True, False):
+            some_headers, some_histories = everything_in(path, looking=looking)
+            assert some_headers.items() <= headers.items()
+            assert all(steps == HISTORY for steps in some_histories.values())
+            found[len(some_headers), len(some_histories)] += 1
+    assert {(0, 0), (1, 1), (2, 1), (2, 2)} <= set(found)
+
+
 def test_a_torn_log_loses_at_most_its_end(tmp_path, monkeypatch):
     monkeypatch.setenv("HYPERGRAPH_HOME", str(tmp_path / "home"))
     path, copy = tmp_path / "runs.db", tmp_path / "copy.db"
@@ -258,12 +370,24 @@ def test_a_torn_log_loses_at_most_its_end(tmp_path, monkeypatch):
         (tmp_path / "torn.db").unlink()
 
 
+def test_a_table_whose_own_text_is_damaged_is_refused(path):
+    content = path.read_bytes().replace(b"CREATE TABLE steps", b"\xd3REATE TABLE steps")
+    path.write_bytes(content)
+    for read in (SqliteCheckpointer, existing):
+        with pytest.raises(CheckpointError, match="it is damaged") as caught:
+            read(path)
+        assert "restore a copy" in caught.value.fix
+    assert path.read_bytes() == content
+
+
 @pytest.mark.parametrize("content", [b"not a database", b"x" * 10_000, b"SQLite format 3\0" * 500])
 def test_a_file_of_something_else_is_refused_and_left_as_it_is(path, content):
     path.write_bytes(content)
+    path.chmod(0o644)
     with pytest.raises(CheckpointError, match=r"no database|damaged"):
         SqliteCheckpointer(path)
     assert path.read_bytes() == content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("statement", ["CREATE TABLE notes (x)", "PRAGMA application_id = 5"])
@@ -271,7 +395,9 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(path, stateme
     path.unlink()
     sql(path, statement)
     content = path.read_bytes()
+    path.chmod(0o644)
     with pytest.raises(CheckpointError, match="something else"):
         SqliteCheckpointer(path)
     assert path.read_bytes() == content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert not os.path.exists(f"{path}-wal")

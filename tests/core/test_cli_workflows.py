@@ -206,6 +206,41 @@ def test_the_list_as_json_has_the_whole_headers(run: Run, store: Any) -> None:
     assert [msgspec.convert(one, Workflow) for one in found] == store.list_workflows()
 
 
+def test_the_list_leaves_out_what_is_damaged_and_says_how_to_remove_it(
+    run: Run, store: Any
+) -> None:
+    for name in ("a", "it's", "c"):
+        keep(store, name)
+    store.close()
+    with sqlite3.connect("runs.db") as connection:
+        connection.execute("UPDATE workflows SET header = x'00' WHERE id LIKE 'it%'")
+    connection.close()
+    for options in ([], ["--json"], ["--limit", "3"], ["--status", "completed"]):
+        code, out, err = run("list", *options)
+        assert code == 0
+        assert "it's" not in out
+        assert err.startswith('Left out: workflow "it\'s". The header was not signed')
+        assert err.endswith("To remove it: hypergraph workflows delete 'it'\"'\"'s' --db runs.db\n")
+    assert run("show", "it's")[0] == 2
+    assert run("delete", "it's", "--yes")[0] == 0
+    code, out, err = run("list")
+    assert (code, [line.split()[0] for line in out.splitlines()], err) == (0, ["id", "c", "a"], "")
+
+
+def test_long_names_do_not_widen_the_table(run: Run, store: Any) -> None:
+    long = "begin-" + "x" * 5000 + "-end"
+    keep(store, long, graph_name=long)
+    keep(store, "y" * 60)
+    lines = run("list")[1].splitlines()
+    assert max(map(len, lines)) < 200
+    assert lines[1].startswith("y" * 60 + "  completed")
+    for cell in lines[2].split()[:3:2]:
+        assert (len(cell), cell[:7], cell[-5:]) == (60, "begin-x", "x-end")
+        assert "x...x" in cell
+    assert json.loads(run("list", "--json")[1])[1]["id"] == long
+    assert run("show", long)[0] == 0
+
+
 # --- show -------------------------------------------------------------------------------------
 
 
@@ -324,6 +359,20 @@ def test_an_unknown_workflow_is_an_error(run: Run, store: Any) -> None:
     code, out, err = run("show", "w")
     assert (code, out) == (2, "")
     assert "There is no workflow 'w'." in err
+
+
+@pytest.mark.parametrize("action", [["show"], ["fork"], ["delete", "--yes"]])
+def test_a_mistyped_id_is_told_the_near_one(run: Run, store: Any, action: list[str]) -> None:
+    for name in ("order-17", "other", "x" * 5000):
+        keep(store, name)
+    store.close()
+    code, out, err = run(*action, "ordr-17")
+    assert (code, out) == (2, "")
+    assert "There is no workflow 'ordr-17'. Did you mean 'order-17'?" in err
+    assert "`hypergraph workflows list --db runs.db`" in err
+    assert "list_workflows()" not in err
+    for far in ("nothing", "x" * 4999):
+        assert "Did you mean" not in run(*action, far)[2]
 
 
 def test_a_held_workflow_is_being_run(run: Run, store: Any) -> None:

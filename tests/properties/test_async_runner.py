@@ -3,6 +3,7 @@ lane, whatever the order in which async nodes finish."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import anyio
@@ -13,15 +14,16 @@ from hypothesis import assume, given, strategies as st
 from hypergraph import MemoryCache
 from hypergraph.cache import MISS
 from hypergraph.checkpointers import MemoryCheckpointer
+from hypergraph.errors import InputError
 from hypergraph.events import InterruptEvent
 from hypergraph.execution.answers import response_keys
 from hypergraph.testing import as_async, reference
 from hypergraph.testing.strategies import (
-    acyclic_cases,
     asking_cases,
     cases,
     describe_value,
     looping_cases,
+    value_of,
 )
 from hypergraph_runner_async import AsyncRunner
 from hypergraph_runner_sync import SyncRunner
@@ -299,33 +301,40 @@ def test_answers_lead_where_those_of_the_reference_lead(lane, backend, case, see
     assert (other.result, other.error) == (one.result, one.error)
 
 
-@examples(40)
-@given(acyclic_cases(), SEEDS, LIMITS)
-def test_a_map_gives_one_result_per_item_in_order(case, seed, limit):
-    inputs = {name: [value, 7, value] for name, value in case.inputs.items()}
-    if not inputs:
-        return
-    name = min(inputs)
-    mapped = {**case.inputs, name: inputs[name]}
+# -- maps ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@examples(60)
+@given(ANY_GRAPH, SEEDS, LIMITS, st.data())
+def test_a_map_is_one_run_per_item_in_order(backend, case, seed, limit, data):
+    known = sorted(name for name in case.inputs if name != "unheard")
+    assume(known)
+    name = data.draw(st.sampled_from(known))
+    items = data.draw(st.lists(value_of(name), min_size=1, max_size=4))
+    runs = [Possible.of(replace(case, inputs={**case.inputs, name: item})) for item in items]
+    mapped = replace(twin_of(case, seed), inputs={**case.inputs, name: items})
+
+    def run(graph, inputs, **options):
+        async def main():
+            return await AsyncRunner().map(
+                graph, inputs, map_over=name, on_error="return", max_concurrency=limit, **options
+            )
+
+        return [
+            told(row) if isinstance(row, Exception) else describe_value(row)
+            for row in anyio.run(main, backend=backend)
+        ]
+
     case.record.clear()
     try:
-        expected = SyncRunner().map(case.graph, mapped, map_over=name, on_error="return")
-    except Exception as error:
-        expected = error
-    twin = twin_of(case, seed).graph
-
-    async def main():
-        return await AsyncRunner().map(
-            twin, mapped, map_over=name, on_error="return", max_concurrency=limit
-        )
-
-    try:
-        actual = anyio.run(main)
-    except Exception as error:
-        actual = error
-    if isinstance(expected, Exception):
-        assert told(actual) == told(expected)
+        rows, refusal = run(mapped.graph, mapped.inputs, **mapped.options), None
+    except InputError as error:
+        rows, refusal = [], error
+    if refusal is not None:  # what no item could run with is said once, for the whole map
+        assert {frozenset(run.errors) for run in runs} == {frozenset([told(refusal)])}
+        assert not case.record.calls
         return
-    assert [told(r) if isinstance(r, Exception) else describe_value(r) for r in actual] == [
-        told(r) if isinstance(r, Exception) else describe_value(r) for r in expected
-    ]
+    assert calls_of(case) <= sum((run.calls for run in runs), Counter())
+    for row, possible in zip(rows, runs, strict=True):
+        assert row in possible.errors if possible.errors else row == possible.result

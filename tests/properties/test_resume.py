@@ -50,10 +50,11 @@ LONGEST = 40  # steps, of the runs that are cut off after each of them
 class Job:
     """A case as a workflow: its graph, counted and async, and what an uninterrupted run comes to."""
 
-    def __init__(self, case, seed, limit=None, backend="asyncio"):
+    def __init__(self, case, seed, limit=None, *, backend="asyncio", threads=False):
         case.record.clear()
         self.inputs = case.inputs
         self.backend = backend
+        self.threads = "thread" if threads else "inline"
         self.options = {**case.options, "max_concurrency": limit, "workflow_id": "w"}
         self.before = None
         self.executions = Executions(before=lambda path: self.before and self.before(path))
@@ -78,7 +79,7 @@ class Job:
 
     async def run(self, checkpointer, inputs):
         """Run until it ends, answering whatever is asked."""
-        runner = AsyncRunner(checkpointer=checkpointer)
+        runner = AsyncRunner(checkpointer=checkpointer, sync_nodes=self.threads)
         result = await runner.run(self.graph, inputs, **self.options)
         while result.paused:
             answers = {p.response_key: answer(p.node_name, p.value) for p in result.pauses}
@@ -191,7 +192,8 @@ def streams(graph):
 @examples(30)
 @given(st.data(), SEEDS, LIMITS, st.booleans())
 def test_a_crash_after_any_step_changes_no_result(backend, kind, data, seed, limit, again):
-    job = Job(data.draw(WORKING if kind == "any" else ASKING), seed, limit, backend)
+    case = data.draw(WORKING if kind == "any" else ASKING)
+    job = Job(case, seed, limit, backend=backend, threads=data.draw(st.booleans()))
     for k in range(job.steps):
         store = MemoryCheckpointer()
         crash_after(job, store, k)

@@ -40,8 +40,9 @@ class Calling:
     def __init__(self, limiter: Limiter | None, threads: bool, width: int | None = None) -> None:
         self.limiter = limiter
         self.threads = threads
-        totals = [total for total in (width, limiter and limiter.total) if total is not None]
-        self.width = min(totals, default=None)
+        if limiter is not None:
+            width = min(limiter.total, width or limiter.total)
+        self.width = width
         self.breathe_at = perf_counter() + _BREATH
 
     def call(self, node: CallableNode, function: Callable[..., Any], inputs: Iterable[Any]) -> Any:
@@ -86,8 +87,9 @@ async def in_time(node: CallableNode, call: Callable[[], Awaitable[Any]]) -> Any
     if node.timeout is None:
         return await call()
     if on_asyncio():  # its own timeout cancels once, so that the node may await in its clean-up
+        within = asyncio.timeout(node.timeout)
         try:
-            async with asyncio.timeout(node.timeout) as within:
+            async with within:
                 return await call()
         except TimeoutError:
             if not within.expired():

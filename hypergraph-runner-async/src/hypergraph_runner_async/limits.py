@@ -6,7 +6,7 @@ in the same moment is given back.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextvars import Token
 from typing import Any
 
@@ -47,17 +47,18 @@ class AsyncSlot:
         current_limiter.reset(self._token)
 
 
-async def in_slot(limiter: Limiter, call: Coroutine[Any, Any, Any]) -> Any:
+async def in_slot(limiter: Limiter, call: Awaitable[Any]) -> Any:
     """Await a leaf call that has not begun as soon as there is a slot for it; see `AsyncSlot`."""
     if not limiter.acquire_nowait():
         try:
             await acquire(limiter)
         except BaseException:
-            call.close()  # or Python warns that it never began
+            if isinstance(call, Coroutine):  # a wrapper around a function may return anything
+                call.close()  # or Python warns that it never began
             raise
     token = current_limiter.set(None)
     try:
         return await call
     finally:
-        current_limiter.reset(token)
         limiter.release()
+        current_limiter.reset(token)

@@ -23,21 +23,8 @@ SALT_SIZE = 8  # bytes
 StepRow = tuple[int, bytes, bytes]  # index, what it is, its values
 
 
-class StepInfo(msgspec.Struct, frozen=True, array_like=True):
-    """What a step is, without its place and its values."""
-
-    superstep: int
-    scope: str
-    generation: int
-    node_name: str
-    kind: StepKind
-    time: float
-
-    def record(self, index: int, values: Any) -> StepRecord:
-        """Return the step."""
-        where = (index, self.superstep, self.scope, self.generation)
-        return StepRecord(*where, self.node_name, self.kind, values, self.time)
-
+StepInfo = tuple[int, str, int, str, StepKind, float]
+"""What a step is, without its place and its values: superstep, scope, generation, node, kind, time."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(StepInfo).decode
@@ -50,7 +37,7 @@ def new_salt() -> bytes:
 
 def supersteps_of(info: bytes | None) -> int:
     """Return how many supersteps a history has whose last step is this one. Raises ``ValueError``."""
-    return 0 if info is None else _decode(info).superstep + 1
+    return 0 if info is None else _decode(info)[0] + 1
 
 
 class Records:
@@ -95,9 +82,7 @@ class Records:
     def dump_step(self, salt: bytes, step: StepRecord) -> StepRow:
         """Return the row of a step. Raises `UnstorableValueError`."""
         info = _encode(
-            StepInfo(
-                step.superstep, step.scope, step.generation, step.node_name, step.kind, step.time
-            )
+            (step.superstep, step.scope, step.generation, step.node_name, step.kind, step.time)
         )
         context = salt + step.index.to_bytes(4, "big") + info
         values = step.values
@@ -115,28 +100,18 @@ class Records:
         loads = self._serializer.loads
         steps: list[StepRecord] = []
         add = steps.append
-        info = None
+        info: StepInfo | None = None
         expected = 0
+        gate = StepKind.GATE
         try:
             for index, data, payload in rows:
                 if index != expected or type(payload) is not bytes:
                     raise ValueError("a step is missing or altered")
-                info = _decode(data)
+                superstep, scope, generation, node, kind, when = info = _decode(data)
                 values = loads(payload, salt + index.to_bytes(4, "big") + data)
-                if info.kind is StepKind.GATE:
+                if kind is gate:
                     values = tuple(values)
-                add(
-                    StepRecord(
-                        index,
-                        info.superstep,
-                        info.scope,
-                        info.generation,
-                        info.node_name,
-                        info.kind,
-                        values,
-                        info.time,
-                    )
-                )
+                add(StepRecord(index, superstep, scope, generation, node, kind, values, when))
                 expected += 1
                 info = None
         except InvalidSignatureError as error:
@@ -144,7 +119,7 @@ class Records:
             raise refusals.damaged(workflow_id, self._place, problem) from error
         except Exception as error:
             if info is not None:
-                step = info.record(expected, None)
+                step = StepRecord(expected, *info[:5], None, info[5])
                 raise refusals.unreadable(step, workflow_id, self._place, error) from error
             problem = f"Step {expected} is missing or is not one that was written"
             raise refusals.damaged(workflow_id, self._place, problem) from error

@@ -143,16 +143,19 @@ class Execution:
 
     def redo(self, results: Mapping[int, Any]) -> None:
         """Commit the results of a generation that need not run, by node."""
-        runs, wanted, due = self.runs, self._wanted, self._due
-        for node in results:
-            runs[node] += 1
-            wanted[node] = 0
-            due.discard(node)
-        if len(results) == 1:
-            self.commit_one(*next(iter(results.items())))
-        else:
-            batch = sorted(results)
-            self.commit(batch, [results[node] for node in batch])
+        batch = sorted(results)
+        for node in batch:
+            self.runs[node] += 1
+            self._wanted[node] = 0
+            self._due.discard(node)
+        self.commit(batch, [results[node] for node in batch])
+
+    def redo_one(self, node: int, result: Any) -> None:
+        """Commit the result of a node that was alone in its generation and need not run."""
+        self.runs[node] += 1
+        self._wanted[node] = 0
+        self._due.discard(node)
+        self.commit_one(node, result)
 
     def give(self, inputs: Mapping[str, Any]) -> None:
         """Give a resumed run values from outside, which make due what takes them. How often nodes ran

@@ -22,6 +22,8 @@ from hypergraph.execution.records import GATE, NESTED_GRAPH, ONE_OUTPUT
 from hypergraph.execution.trail import Trail
 from hypergraph.graph import Graph
 
+_INPUTS, _GRAPH = StepKind.INPUTS, StepKind.GRAPH  # to ask an enum takes longer than to read a name
+
 
 class Restored(NamedTuple):
     """A run that goes on: the results of the open generation by node, its number, and the former
@@ -87,27 +89,32 @@ def _repeated(execution: Execution, trail: Trail, steps: Sequence[StepRecord]) -
     earlier: dict[int, dict[str, Any]] = {}
     generation = 0
     ended: dict[str, int] = {}
-    redo = execution.redo
+    redo, redo_one = execution.redo, execution.redo_one
+    number = -1
     for step in steps:
-        if step.kind is StepKind.INPUTS:
+        kind = step.kind
+        if kind is _INPUTS:
             _give(execution, done, earlier, _values(execution.schedule.plan.graph, step))
             done, generation = {}, step.generation
             continue
         if step.generation != generation:
-            redo(done)
+            if len(done) == 1 and number in done:  # the usual case of a loop
+                redo_one(number, done[number])
+            else:
+                redo(done)
             done, generation = {}, step.generation
         name = step.node_name
         reader = readers.get(name)
         if reader is None:
             reader = readers[name] = _reader(execution, name)
-        values = step.values
-        if step.kind is StepKind.GRAPH:
+        number, values = reader.number, step.values
+        if kind is _GRAPH:
             ended[name] = run = ended.get(name, -1) + 1
-            earlier.pop(reader.number, None)
+            earlier.pop(number, None)
             assert trail.journal is not None
             values = nested_outputs(trail.journal.scopes, f"{trail.scope}{name}#{run}", values)
         try:
-            done[reader.number] = reader.read(values)
+            done[number] = reader.read(values)
         except (KeyError, TypeError):  # the graph was another one then, and the node has to run
             continue
     if not done:
