@@ -126,3 +126,24 @@ async def test_a_graph_that_has_lost_an_input_goes_on_with_force_resume():
         await runner.run(Graph([add, crash]), {"first": 1, "second": 2}, workflow_id="w")
     result = await runner.run(Graph([take, tell]), workflow_id="w", force_resume=True)
     assert result["answer"].startswith("total ")
+
+
+def test_what_finishes_beside_a_result_that_cannot_be_stored_is_kept_and_hides_no_error():
+    @node(output_name="slow")
+    async def finish_when_cancelled(question):
+        try:
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            return "finished"
+
+    @node(output_name="handle")
+    async def open_something(question):
+        return lambda: None
+
+    store = MemoryCheckpointer()
+    run = AsyncRunner(checkpointer=store).run(
+        Graph([finish_when_cancelled, open_something]), {"question": 1}, workflow_id="w"
+    )
+    with pytest.raises(UnstorableValueError):
+        asyncio.run(run)
+    assert [step.values for step in store.get_steps("w")] == [{"question": 1}, {"slow": "finished"}]

@@ -281,8 +281,17 @@ def test_the_defaults_cannot_be_changed():
     assert not double.has_default("x")
 
 
-@pytest.mark.parametrize("response_type", ["int", int | str, (int, str), list[int]])
-def test_a_response_type_is_a_class(response_type):
+@pytest.mark.parametrize("response_type", [int | str, (int, str)])
+def test_answers_may_be_of_one_of_several_classes(response_type):
+    ask = InterruptNode("ask", "draft", "answer", response_type=response_type)
+    assert [ask.accepts(answer) for answer in (1, "x", 1.5)] == [True, True, False]
+    assert ask.response_words == "int or str"
+    assert InterruptNode("ask", "draft", "answer", response_type=float).accepts(1)
+    assert not InterruptNode("ask", "draft", "answer", response_type=int).accepts(1.5)
+
+
+@pytest.mark.parametrize("response_type", ["int", list[int], (int, "str"), int | list[int]])
+def test_a_response_type_is_made_of_classes(response_type):
     with pytest.raises(GraphConfigError, match="not a class") as caught:
         InterruptNode("ask", "draft", "answer", response_type=response_type)
     assert caught.value.where == "interrupt 'ask'"

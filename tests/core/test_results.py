@@ -82,3 +82,16 @@ def test_an_error_survives_pickling_with_its_attributes_and_notes() -> None:
     error.add_note("a note")
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.missing, copy.__notes__) == (str(error), ("x",), ["a note"])
+
+
+def test_an_output_that_is_not_there_is_missed_by_name_and_status():
+    pause = PauseInfo(
+        reason=PauseReason.HUMAN_INPUT, node_name="ask", response_param="go", response_key="go"
+    )
+    result = RunResult(values={"draft": 1}, status=RunStatus.PAUSED, pause=pause)
+    with pytest.raises(KeyError) as caught:
+        result["drift"]
+    assert caught.value.name == "drift"
+    assert "The run is paused at 'ask', and there is no output 'drift'." in str(caught.value)
+    assert "Did you mean 'draft'?" in str(caught.value)
+    assert (result.get("drift"), result.get("draft")) == (None, 1)

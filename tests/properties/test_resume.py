@@ -42,6 +42,10 @@ from tests.properties.support import answer, examples, gives_no_nested_answer
 
 WORKING = cases(Shapes(failures=False)) | looping_cases()
 ASKING = asking_cases().filter(gives_no_nested_answer)
+MAPPED = acyclic_cases().filter(
+    lambda case: any(getattr(n, "map_params", ()) for n in case.graph.nodes.values())
+)
+KINDS = {"any": WORKING, "asking": ASKING, "mapped": MAPPED}
 SEEDS = st.integers(0, 999)
 LIMITS = st.sampled_from([None, 1, 2])
 LONGEST = 40  # steps, of the runs that are cut off after each of them
@@ -188,12 +192,13 @@ def streams(graph):
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("kind", ["any", "asking"])
+@pytest.mark.parametrize("kind", KINDS)
 @examples(30)
 @given(st.data(), SEEDS, LIMITS, st.booleans())
 def test_a_crash_after_any_step_changes_no_result(backend, kind, data, seed, limit, again):
-    case = data.draw(WORKING if kind == "any" else ASKING)
-    job = Job(case, seed, limit, backend=backend, threads=data.draw(st.booleans()))
+    job = Job(
+        data.draw(KINDS[kind]), seed, limit, backend=backend, threads=data.draw(st.booleans())
+    )
     for k in range(job.steps):
         store = MemoryCheckpointer()
         crash_after(job, store, k)
@@ -260,14 +265,19 @@ def reached_from(graph, name):
     return heads | {v for u, v in edges if u in heads}
 
 
-def flat(graph, counts):
-    """Return the counts of those nodes that are functions of the graph itself."""
-    functions = [n.name for n in graph.nodes.values() if not isinstance(n, GraphNode)]
+def untouched(counts, again):
+    """Return the counts of all that lies in none of these nodes."""
+    return {path: count for path, count in counts.items() if path.split("/")[0] not in again}
+
+
+def flat(graph, counts, again):
+    """Return the counts of those of these nodes that are functions of the graph itself."""
+    functions = [name for name in again if not isinstance(graph.nodes[name], GraphNode)]
     return {name: counts[name] for name in functions if counts[name]}
 
 
 @examples(50)
-@given(acyclic_cases(), SEEDS, st.data())
+@given(acyclic_cases() | MAPPED, SEEDS, st.data())
 def test_at_a_resume_only_what_depends_on_a_changed_input_runs_again(case, seed, data):
     job = Job(case, seed)
     names = sorted(free_inputs(case))
@@ -287,12 +297,12 @@ def test_at_a_resume_only_what_depends_on_a_changed_input_runs_again(case, seed,
     result = anyio.run(job.run, store, {name: changed[name]})
     assert describe_value(result.values) == describe_value(outputs)
     ran = job.executions.counts - before
-    expected = {n: 1 for n in job.calls if n in again or not done[n]}
-    assert flat(job.graph, ran) == flat(job.graph, Counter(expected))
+    assert untouched(ran, again) == untouched(job.calls - done, again)
+    assert flat(job.graph, ran, again) == flat(job.graph, job.calls, again)
 
 
 @examples(50)
-@given(acyclic_cases(), SEEDS, st.data())
+@given(acyclic_cases() | MAPPED, SEEDS, st.data())
 def test_after_a_finished_run_all_that_is_given_counts_as_new(case, seed, data):
     job = Job(case, seed)
     names = sorted(free_inputs(case))
@@ -307,8 +317,9 @@ def test_after_a_finished_run_all_that_is_given_counts_as_new(case, seed, data):
     result = anyio.run(job.run, job.store, {name: changed[name]})
     assert describe_value(result.values) == describe_value(outputs)
     ran = job.executions.counts - before
-    again = {n: 1 for n in job.calls if n in reached_from(case.graph, name)}
-    assert flat(job.graph, ran) == flat(job.graph, Counter(again))
+    again = reached_from(case.graph, name)
+    assert untouched(ran, again) == {}
+    assert flat(job.graph, ran, again) == flat(job.graph, job.calls, again)
     before = job.executions.counts
     result = anyio.run(job.run, job.store, {})
     assert describe_value(result.values) == describe_value(outputs)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         KeyFileError as KeyFileError,
         MissingExtraError as MissingExtraError,
         MissingInputError as MissingInputError,
+        MissingOutputError as MissingOutputError,
         NodeTimeoutError as NodeTimeoutError,
         OutputCountError as OutputCountError,
         RouteError as RouteError,
@@ -121,7 +122,7 @@ _HOMES = {
         AmbiguousRunnerError AnswerError BrokenRunnerError CacheError CheckpointError
         ConflictError GraphConfigError HypergraphError HypergraphWarning
         IncompatibleRunnerError InfiniteLoopError InputError
-        InvalidSignatureError KeyFileError MissingExtraError MissingInputError
+        InvalidSignatureError KeyFileError MissingExtraError MissingInputError MissingOutputError
         NodeTimeoutError OutputCountError RouteError RunnerAPIError RunnerError
         RunnerNotFoundError RunnerNotInstalledError UncacheableValueError
         UnkeyableError UnknownInputError UnstorableValueError

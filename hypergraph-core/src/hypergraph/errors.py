@@ -176,6 +176,13 @@ class RunnerAPIError(RunnerError):
     code = "runner-api"
 
 
+class MissingOutputError(HypergraphError, KeyError):
+    """A result has no such output, for instance because the run paused before. ``name``."""
+
+    code = "missing-output"
+    name: str = ""
+
+
 # --- during a run: answers and time -----------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from hypergraph.errors import MissingOutputError, did_you_mean
+
 
 def new_run_id() -> str:
     """Return a new run id: unique across processes, and sorting by the time it was made."""
@@ -80,7 +82,25 @@ class RunResult:
         return self.status is RunStatus.PAUSED
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        try:
+            return self.values[name]
+        except KeyError:
+            raise self._missing(name) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of an output, or ``default`` if there is none."""
+        return self.values.get(name, default)
+
+    def _missing(self, name: str) -> MissingOutputError:
+        ended = f"The run is {self.status.value}" + (
+            f" at {self.pause.node_name!r}" if self.pause is not None else ""
+        )
+        return MissingOutputError(
+            f"{ended}, and there is no output {name!r}.{did_you_mean(str(name), self.values)}",
+            where=f"outputs: {', '.join(self.values) or '(none)'}",
+            fix="read one of these, or look at status and pauses first: result.get() gives a default.",
+            name=name,
+        )
 
     def __contains__(self, name: object) -> bool:
         return name in self.values

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
+from time import perf_counter
 from typing import Any
 
 import anyio
@@ -157,7 +158,7 @@ class Driver:
         if not is_stream(returned):
             return returned
         chunks: list[Any] = []
-        keep = chunks.append
+        keep, calling = chunks.append, self._calling
         try:
             if hasattr(type(returned), "__anext__"):
                 async for chunk in returned:
@@ -165,6 +166,8 @@ class Driver:
                     keep(chunk)
                     if len(ahead) >= AHEAD:
                         await stream.room()  # type: ignore[union-attr]
+                    elif perf_counter() > calling.breathe_at:  # others want to go on, too
+                        await calling.breathe()
                     if stop is not None and stop.requested:
                         stop.cut_short = True
                         break
@@ -174,6 +177,8 @@ class Driver:
                     keep(chunk)
                     if len(ahead) >= AHEAD:
                         await stream.room()  # type: ignore[union-attr]
+                    elif perf_counter() > calling.breathe_at:  # others want to go on, too
+                        await calling.breathe()
                     if stop is not None and stop.requested:
                         stop.cut_short = True
                         break

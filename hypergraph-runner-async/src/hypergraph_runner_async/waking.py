@@ -11,12 +11,10 @@ import threading
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
-
-T = TypeVar("T")
 
 
 class Wakeup(Protocol):
@@ -43,17 +41,11 @@ def on_asyncio() -> bool:
         return False
 
 
-async def wait_for_future(future: Future[T]) -> T:
-    """Wait for a future of another thread; return its result or raise its exception.
+async def wait_until_done(future: Future[Any]) -> None:
+    """Wait until a future of another thread has a result or an exception, or was cancelled.
 
     Cancelling the wait leaves the future as it is.
     """
-    await wait_until_done(future)
-    return future.result()
-
-
-async def wait_until_done(future: Future[Any]) -> None:
-    """Wait until a future of another thread has a result or an exception, or was cancelled."""
     if future.done():
         return
     wakeup = new_wakeup()

@@ -85,7 +85,7 @@ class Workflow(msgspec.Struct, frozen=True):
     """The header of a workflow.
 
     ``definition`` maps the path of each node to a digest of what it does, to say what changed.
-    ``pauses``: the answers that it waits for, or waited for before a run that did not end completed.
+    ``pauses``: the answers that it waits for; a failure in between does not change that.
     ``run_id``: the last run, ``""`` for a fork that had none. ``steps`` and ``supersteps`` count the
     history; a store fills them in, and ``held``: whether somebody is running it now. ``error``: type of
     the exception that the last run ended with. Times are seconds since the epoch.

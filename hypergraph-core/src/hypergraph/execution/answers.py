@@ -71,12 +71,11 @@ def taken_inside(node: GraphNode, answers: dict[str, Any]) -> dict[str, Any]:
 
 def check_answer(node: InterruptNode, path: str, answer: Any) -> None:
     """Refuse an answer of the wrong type. Raises ``AnswerError``."""
-    kind = node.response_type
-    if kind is not None and not isinstance(answer, kind):
+    if not node.accepts(answer):
         raise AnswerError(
-            f"The answer to {path!r} is of type {type(answer).__name__}, not {kind.__name__}.",
+            f"The answer to {path!r} is of type {type(answer).__name__}, not {node.response_words}.",
             where=f"interrupt {path!r}, answer {node.response_param!r}",
-            fix=f"give a {kind.__name__}.",
+            fix=f"give a {node.response_words}.",
         )
 
 

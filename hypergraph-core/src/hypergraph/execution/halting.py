@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hypergraph.checkpointers import StepKind
+from hypergraph.errors import UnstorableValueError
 from hypergraph.events.types import InterruptEvent, NodeEndEvent, NodeErrorEvent, NodeStartEvent
 from hypergraph.execution.answers import check_answer, moved_out
 from hypergraph.execution.context import Scope, Settings
@@ -116,7 +117,11 @@ def _kept(
         name = execution.tables.nodes[number].name
         kind, values = _recorded(execution, number, result, journal.holds(trail.scope, name))
         step = journal.step(trail.place(generation), name, kind, values)
-        yield Save(journal.workflow_id, step)
+        try:
+            yield Save(journal.workflow_id, step)
+        except UnstorableValueError:
+            journal.forget(step)
+            raise
     return result
 
 

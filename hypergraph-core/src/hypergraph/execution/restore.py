@@ -119,7 +119,7 @@ def _repeated(execution: Execution, trail: Trail, steps: Sequence[StepRecord]) -
             continue
     if not done:
         return Restored(execution, {}, generation, earlier)
-    if execution.is_next(done):
+    if execution.is_next(done) and not execution.is_whole(done):
         return Restored(execution, done, generation, earlier)
     redo(done)
     return Restored(execution, {}, generation + 1, earlier)

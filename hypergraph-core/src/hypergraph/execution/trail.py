@@ -65,6 +65,10 @@ class Journal:
         self.length += 1
         return StepRecord(index, superstep, scope, generation, name, kind, values, self._wall())
 
+    def forget(self, step: StepRecord) -> None:
+        """Take back the last step, which could not be stored: another node's comes in its place."""
+        self.length = step.index
+
 
 def _run_of(scope: str) -> str:
     """Return the scope of a nested graph's run, without the item if it is one of a map."""

@@ -7,7 +7,7 @@ equal inputs change nothing. After one that completed comes the next turn: every
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,11 +48,13 @@ _DIGEST = 16  # hex digits of a node's hash that are kept, to say what changed
 
 class Intake(NamedTuple):
     """What the inputs of a call come to: the inputs of the run as a whole, those that are new to the
-    workflow, the answers it waits for, and answers to interrupts that were not reached yet."""
+    workflow, the answers it waits for, those it goes on waiting for, and answers to interrupts that were
+    not reached yet."""
 
     inputs: dict[str, Any]
     new: dict[str, Any]
     answers: dict[PendingAnswer, Any]
+    waiting: tuple[PendingAnswer, ...]
     early: dict[str, Any]
 
 
@@ -76,6 +78,7 @@ def workflow_flow(
     try:
         taken = _taken(plan, stored, given, workflow_id, force_resume)
         header = _header(settings, scope, graph, workflow_id, stored.workflow)
+        header = msgspec.structs.replace(header, pauses=taken.waiting)
         journal = Journal(workflow_id, stored.steps, settings.wall)
         yield Put(header, _opening(journal, stored.steps, taken))
         begun = header
@@ -126,7 +129,7 @@ def fresh_intake(graph: Graph, given: Mapping[str, Any]) -> Intake:
     nested = nested_answers(graph, given)
     inputs = {name: value for name, value in given.items() if name not in nested}
     early = {name: given[name] for name in given if name in nested}
-    return Intake(inputs, dict(given), {}, early)
+    return Intake(inputs, dict(given), {}, (), early)
 
 
 def _taken(
@@ -157,21 +160,16 @@ def _intake(
     if workflow.graph_hash != graph.definition_hash and not (force or is_new_fork):
         raise _mismatch(workflow, graph)
     check_answers(graph, given)
-    answered = _answered(workflow, steps)
-    pending = {pause.response_key: pause for pause in workflow.pauses if pause not in answered}
-    again = {
-        pause.response_key
-        for pause, answer in answered.items()
-        if pause.response_key in given and same(given[pause.response_key], answer)
-    }
+    pending = {pause.response_key: pause for pause in workflow.pauses}
     goes_on = workflow.status is not WorkflowStatus.COMPLETED
     recorded = _known(graph, _recorded(graph, steps))
+    again = _given_again(graph, steps, given, pending) if goes_on else set()
     apart = pending.keys() | again
     inputs = {name: value for name, value in given.items() if name not in apart}
     new = changed(recorded, inputs) if goes_on else inputs
     for name in response_keys(graph):
-        if name in new and (workflow.pauses or not is_seed(graph, name)):
-            raise _not_pending(name, pending, workflow)
+        if name in new and (pending or not is_seed(graph, name)):
+            raise _not_pending(graph, name, pending, workflow, steps)
     for name in _overtaken(graph, recorded, new):
         if name in inputs:
             new[name] = inputs[name]
@@ -183,19 +181,27 @@ def _intake(
         {name: known[name] for name in known if name not in nested},
         new,
         {pause: given[key] for key, pause in pending.items() if key in given},
+        tuple(pause for key, pause in pending.items() if key not in given),
         _unreached(graph, steps, recorded) if goes_on else {},
     )
 
 
-def _answered(workflow: Workflow, steps: Iterable[StepRecord]) -> dict[PendingAnswer, Any]:
-    """Return those answers that the workflow waited for and that were given since."""
-    places = {(p.scope, p.generation, p.node_name): p for p in workflow.pauses}
-    found = {}
-    for step in steps if places else ():
-        pause = places.get((step.scope, step.generation, step.path))
-        if pause is not None and step.kind is StepKind.ANSWER:
-            found[pause] = step.values[pause.response_param]
-    return found
+def _given_again(
+    graph: Graph,
+    steps: Iterable[StepRecord],
+    given: Mapping[str, Any],
+    pending: Container[str],
+) -> set[str]:
+    """Return the given answers that are equal to the last ones to their interrupts: they were given
+    before the run failed or was cut off, and change nothing."""
+    keys = response_keys(graph)
+    names = {keys[name][0]: name for name in given if name in keys and name not in pending}
+    last = {step.path: step for step in steps if names and step.kind is StepKind.ANSWER}
+    return {
+        name
+        for path, name in names.items()
+        if path in last and same(next(iter(last[path].values.values())), given[name])
+    }
 
 
 def _unreached(
@@ -247,14 +253,22 @@ def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> lis
     ]
 
 
-def _not_pending(name: str, pending: Iterable[str], workflow: Workflow) -> AnswerError:
+def _not_pending(
+    graph: Graph,
+    name: str,
+    pending: Iterable[str],
+    workflow: Workflow,
+    steps: Iterable[StepRecord],
+) -> AnswerError:
     waiting = sorted(pending)
+    path, _ = response_keys(graph)[name]
+    fix = "it waits for no answer; give other inputs, or start another workflow_id."
     if waiting:
         fix = f"answer what it waits for: {', '.join(map(repr, waiting))}."
-    elif any(pause.response_key == name for pause in workflow.pauses):
+    elif workflow.status is not WorkflowStatus.COMPLETED and any(
+        step.kind is StepKind.ANSWER and step.path == path for step in steps
+    ):
         fix = "it was answered already, otherwise; leave the answer out to go on."
-    else:
-        fix = "it waits for no answer; give other inputs, or start another workflow_id."
     return AnswerError(
         f"No interrupt waits for {name!r}.{did_you_mean(name, waiting)}",
         where=f"workflow {workflow.id!r}, which is {workflow.status.value}",
@@ -295,7 +309,6 @@ def _header(
         definition=definition_of(graph),
         run_id=scope.run_id,
         session_id=settings.session_id or (old.session_id if old is not None else None),
-        pauses=old.pauses if old is not None else (),  # until it is known how this run ends
         created_at=old.created_at if old is not None else now,
         updated_at=now,
         forked_from=old.forked_from if old is not None else None,
@@ -303,8 +316,7 @@ def _header(
 
 
 def _ended(settings: Settings, header: Workflow, outcome: Outcome) -> Workflow:
-    """Return the header of a workflow whose run has ended. What it waited for before is known as long
-    as it has not completed or paused anew, so that an answer may be given again after a failure."""
+    """Return the header of a workflow whose run has ended; failures do not change what it waits for."""
     pauses = header.pauses
     if outcome.status is RunStatus.COMPLETED:
         pauses = ()

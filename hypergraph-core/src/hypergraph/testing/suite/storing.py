@@ -138,6 +138,24 @@ class StoringRules:
         assert (found.status, found.error, found.steps) == (DONE, None, len(HISTORY))
         assert found.definition == {"a": "2"}
 
+    def test_a_header_and_the_steps_given_with_it_are_stored_together_or_not_at_all(
+        self, checkpointer: Checkpointer
+    ) -> None:
+        def unstorable(index: int) -> StepRecord:
+            return StepRecord(index, 9, "", 9, "open", NODE, {"door": threading.Lock()}, 1.0)
+
+        checkpointer.begin("w")
+        with pytest.raises(UnstorableValueError):
+            checkpointer.put(header("w"), [HISTORY[0], unstorable(1)])
+        safe(checkpointer.put(header("w"), HISTORY[:2]))
+        for step in HISTORY[2:]:
+            safe(checkpointer.save("w", step))
+        with pytest.raises(UnstorableValueError):
+            checkpointer.put(header("w", WorkflowStatus.FAILED), [unstorable(len(HISTORY))])
+        safe(checkpointer.end("w"))
+        assert checkpointer.get_workflow("w").status is DONE
+        assert checkpointer.get_steps("w") == HISTORY
+
     def test_a_value_that_changes_later_is_stored_as_it_was(
         self, checkpointer: Checkpointer
     ) -> None:
