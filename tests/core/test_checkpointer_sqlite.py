@@ -587,3 +587,32 @@ def test_the_last_reference_may_go_in_the_thread_that_writes(make, tmp_path):
     thread.join(60)
     assert not thread.is_alive()
     assert len(make("other.db").begin("w").steps) == 1
+
+
+def test_a_file_that_is_removed_while_it_is_open_is_missed(tmp_path):
+    path = tmp_path / "runs.db"
+    with SqliteCheckpointer(path) as checkpointer:
+        checkpointer.begin("w")
+        checkpointer.end("w").result()
+        for file in tmp_path.glob("runs.db*"):
+            file.unlink()
+        with pytest.raises(CheckpointError, match="removed or replaced while it was open"):
+            checkpointer.begin("w")
+        checkpointer.begin("w")
+        checkpointer.put(header("w"))
+        checkpointer.end("w").result()
+        assert checkpointer.get_workflow("w").id == "w"
+
+
+def test_nothing_is_added_to_a_file_of_another_key(tmp_path):
+    path = tmp_path / "runs.db"
+    with SqliteCheckpointer(path, key_file=tmp_path / "one") as checkpointer:
+        checkpointer.begin("w")
+        checkpointer.put(header("w"))
+        checkpointer.end("w").result()
+    other = SqliteCheckpointer(path, key_file=tmp_path / "two")
+    with other, pytest.raises(CheckpointError, match="with this key and serializer"):
+        other.begin("new")
+    with SqliteCheckpointer(path, key_file=tmp_path / "one") as checkpointer:
+        checkpointer.begin("new")
+        checkpointer.end("new").result()

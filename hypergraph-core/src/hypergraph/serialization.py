@@ -135,6 +135,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
 
 
+_PLACE = "set HYPERGRAPH_HOME to a directory that you may write, or name a file with key_file="
+
+
 def default_key_file() -> Path:
     """Return where the user's own signing key lives.
 
@@ -166,12 +169,12 @@ def load_key(path: Path) -> bytes:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise _key_error(path, f"cannot be read ({error.strerror})") from error
+        raise _key_error(path, f"cannot be read ({error.strerror})", _PLACE) from error
     try:
         _create_key(path)
         return _read_key(path)
     except OSError as error:
-        raise _key_error(path, f"cannot be made ({error.strerror})") from error
+        raise _key_error(path, f"cannot be made ({error.strerror})", _PLACE) from error
 
 
 def _create_key(path: Path) -> None:
@@ -201,18 +204,20 @@ def _read_key(path: Path) -> bytes:
             if status.st_uid != os.geteuid():
                 raise _key_error(path, "belongs to another user")
             if status.st_mode & 0o077:
-                raise _key_error(path, "may be read or changed by other users")
+                problem = "may be read or changed by other users"
+                raise _key_error(path, problem, f"make it yours alone: chmod 600 {path.name}")
         key = file.read()
     if len(key) < KEY_SIZE:
         raise _key_error(path, f"holds fewer than {KEY_SIZE} bytes")
     return key
 
 
-def _key_error(path: Path, problem: str) -> KeyFileError:
+def _key_error(path: Path, problem: str, fix: str = "") -> KeyFileError:
     return KeyFileError(
         f"The key file that signs stored values {problem}.",
         where=str(path),
-        fix="remove the file, so that a new key is made (what the old one signed is then unread), "
-        "or name another with key_file=",
+        fix=fix
+        or "put back the file that was made, or name another with key_file=; only if it is lost, remove "
+        "this one: a new key is made, and what the old one signed is not read any more",
         path=str(path),
     )

@@ -174,7 +174,7 @@ class Checkpointer(Protocol):
         self, workflow_id: str, *, superstep: int | None = None, new_id: str | None = None
     ) -> str:
         """Start a new workflow from the history up to the end of a superstep (default: all of it), and
-        return its id. Raises ``WorkflowNotFoundError``, ``WorkflowBusyError`` if ``new_id`` is taken."""
+        return its id. Raises ``WorkflowNotFoundError``, ``CheckpointError`` if ``new_id`` is taken."""
         ...
 
     def delete(self, workflow_id: str) -> None:

@@ -35,6 +35,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._connection: Connection | None = None
+        self._opened: tuple[int, int] | None = None  # device and number of the file
         self._patient = True
         _DATABASES.add(self)
 
@@ -95,6 +96,18 @@ class Database:
         finally:
             self._lock.release()
 
+    def check_file(self) -> None:
+        """Raise `CheckpointError` if the file that is open is no longer the one at its path."""
+        with self._lock:
+            if self._connection is None or _identity(self.path) == self._opened:
+                return
+            self.close()
+        raise CheckpointError(
+            "The file of workflows was removed or replaced while it was open.",
+            where=str(self.path),
+            fix="put it back and try again; if it is gone for good, try again and a new one is made",
+        )
+
     def _wait(self, connection: Connection, seconds: float) -> None:
         """Say how long to wait for other processes."""
         connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
@@ -121,6 +134,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
+            self._opened = _identity(self.path)
         except OSError as error:
             raise self.failure(error, "opened") from error
         return connection
@@ -150,6 +164,15 @@ class Database:
     def after_fork(self) -> None:
         """Let it be opened again, in both processes."""
         self._lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and number of a file, if there is one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def file_path(path: str | os.PathLike[str]) -> Path:

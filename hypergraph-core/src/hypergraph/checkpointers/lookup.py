@@ -42,6 +42,18 @@ class Lookup:
         self._records = records
         self._place = str(database.path)
         self._holds = Holds(database.path)
+        self._can_read = False
+
+    def check_key(self) -> None:
+        """Raise `CheckpointError` if nothing that is in the file can be read: what was written now could
+        not be read beside it."""
+        if self._can_read:
+            return
+        try:
+            self.headers(limit=1)
+        except CheckpointError as error:
+            raise refusals.other_key(self._place) from error
+        self._can_read = True
 
     def ids(self, limit: int) -> list[str]:
         """Return the ids of the workflows that changed last."""

@@ -169,7 +169,7 @@ class MemoryCheckpointer:
         return its id.
 
         It is ``STOPPED``, to be run on from there; a copy of everything stands where the original
-        stands if that is completed or paused. Raises `WorkflowNotFoundError`, `WorkflowBusyError` if
+        stands if that is completed or paused. Raises `WorkflowNotFoundError`, `CheckpointError` if
         ``new_id`` is taken, `CheckpointError`.
         """
         new_id = history.fork_id(workflow_id) if new_id is None else refusals.checked_id(new_id)

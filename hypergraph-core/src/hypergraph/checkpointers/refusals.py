@@ -34,7 +34,9 @@ def checked_id(workflow_id: Any) -> str:
 def check_query(status: Any, limit: Any) -> None:
     """Raise ``TypeError`` or ``ValueError`` for what `Checkpointer.list_workflows` does not take."""
     if status is not None and not isinstance(status, WorkflowStatus):
-        raise TypeError(f"status is a WorkflowStatus, not {type(status).__name__}")
+        raise TypeError(
+            f"status is a WorkflowStatus, such as WorkflowStatus.PAUSED, not {type(status).__name__}"
+        )
     if limit is not None:
         if isinstance(limit, bool) or not isinstance(limit, int):
             raise TypeError(f"limit is a whole number, not {type(limit).__name__}")
@@ -68,13 +70,23 @@ def busy(workflow_id: str, place: str) -> WorkflowBusyError:
     )
 
 
-def taken(workflow_id: str, place: str) -> WorkflowBusyError:
+def taken(workflow_id: str, place: str) -> CheckpointError:
     """Return the error for the id of a fork that another workflow has."""
-    return WorkflowBusyError(
+    return CheckpointError(
         f"There is a workflow {workflow_id!r} already.",
         where=workflow(workflow_id, place),
         fix="give another new_id, or none, or delete() that workflow",
         workflow_id=workflow_id,
+    )
+
+
+def other_key(place: str) -> CheckpointError:
+    """Return the error for a file that was written with another key or serializer."""
+    return CheckpointError(
+        "Nothing in the file can be read with this key and serializer, so nothing is added.",
+        where=place,
+        fix="name the key that it was written with, key_file=..., or set HYPERGRAPH_HOME to where that "
+        "is (in a container, keep it on the same volume); or use another file",
     )
 
 

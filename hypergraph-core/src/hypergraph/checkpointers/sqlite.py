@@ -124,9 +124,12 @@ class SqliteCheckpointer:
         `CheckpointError` if it cannot be read.
         """
         workflow_id = refusals.checked_id(workflow_id)
+        self._database.check_file()
         self._take(workflow_id)
         try:
             found = self._lookup.find(workflow_id)
+            if found is None:
+                self._lookup.check_key()
         except BaseException:
             self._holds.release(workflow_id)
             raise
@@ -283,7 +286,7 @@ class SqliteCheckpointer:
         return its id.
 
         It is ``STOPPED``, to be run on from there; a copy of everything stands where the original
-        stands if that is completed or paused. Raises `WorkflowNotFoundError`, `WorkflowBusyError` if
+        stands if that is completed or paused. Raises `WorkflowNotFoundError`, `CheckpointError` if
         ``new_id`` is taken, `CheckpointError`.
         """
         new_id = history.fork_id(workflow_id) if new_id is None else refusals.checked_id(new_id)
