@@ -100,11 +100,13 @@ def told(error: Exception) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Possible:
-    """What a case may come to: its result, or else one of ``errors``; and the calls on the way."""
+    """What a case may come to: its result, or else one of ``errors``; the calls on the way, and what
+    is asked of whom."""
 
     result: Any
     errors: set[tuple[str, str]]
     calls: Counter[str]
+    asked: Counter[str]
 
     @classmethod
     def of(cls, case: Case) -> Possible:
@@ -113,6 +115,7 @@ class Possible:
         options = dict(case.options)
         limit = options.pop("max_iterations", 1000)
         interpreter = Thorough(max_iterations=limit, where="")
+        interpreter.answer = answer
         result, errors = None, set()
         try:
             found = interpreter.run(case.graph, dict(case.inputs), **options)
@@ -121,7 +124,8 @@ class Possible:
             errors = {told(error) for error in several.errors}
         except Exception as error:
             errors = {told(error)}
-        return cls(result=result, errors=errors, calls=calls_of(case))
+        asked = Counter(map(repr, interpreter.asked))
+        return cls(result=result, errors=errors, calls=calls_of(case), asked=asked)
 
 
 def calls_of(case: Case) -> Counter[str]:

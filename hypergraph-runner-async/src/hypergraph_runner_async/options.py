@@ -37,8 +37,9 @@ class AsyncOptions(Options):
     ``workflow_id``: under which id the checkpointer keeps the run, to resume it and for further turns.
     ``force_resume`` goes on although the graph has changed. ``interrupt_handlers`` answer interrupts, by
     path: functions, sync or async, from what is shown to the answer. ``on_error``: ``"raise"`` the first
-    failure, ``"return"`` a result with status ``FAILED`` (a map: the exception in the item's place), or
-    raise several failures of one generation as a ``"group"``.
+    failure, ``"return"`` a result with status ``FAILED`` and the values of the generations before (a
+    map: the exception in the item's place), or raise several failures of one generation as a
+    ``"group"``.
     """
 
     max_concurrency: int | None = None

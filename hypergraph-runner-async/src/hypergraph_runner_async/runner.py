@@ -194,10 +194,11 @@ class AsyncRunner(EngineRunner):
         and otherwise as `run`.
         """
         check_map(graph, map_mode)
-        if options.get("workflow_id") is not None:
-            raise TypeError(
-                "map() takes no workflow_id: run() each item under a workflow_id of its own"
-            )
+        for name in ("workflow_id", "force_resume", "interrupt_handlers"):
+            if name in options:
+                raise TypeError(
+                    f"map() takes no {name}: run() each item under a workflow_id of its own"
+                )
         run = plan, given, chosen = self._checked(graph, inputs, values, options)
         names, size, rows = map_items(graph, given, map_over, map_mode)
         keep = chosen.on_error == "return"

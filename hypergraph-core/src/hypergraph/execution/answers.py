@@ -42,9 +42,11 @@ def is_seed(graph: Graph, key: str) -> bool:
     """Say whether a response key is also an input: the value with which a loop begins."""
     path, _ = response_keys(graph)[key]
     name, _, inner = path.partition("/")
+    wiring = graph.wiring
+    in_cycle = wiring.cycle_of(wiring.index[name]) is not None
     if inner:
-        return key in graph.nodes[name].inputs
-    return graph.wiring.cycle_of(graph.wiring.index[name]) is not None
+        return key in graph.nodes[name].inputs or (in_cycle and key in wiring.consumers)
+    return in_cycle
 
 
 def nested_answers(graph: Graph, given: Iterable[str]) -> set[str]:

@@ -58,6 +58,11 @@ class Settings:
     follows: bool = False
     warned: set[tuple[str, str]] = field(default_factory=set)
 
+    def stopping(self, trail: Trail | None) -> bool:
+        """Say whether a run was asked to stop, and is not one that is run to its end in any case."""
+        stop = self.stop
+        return stop is not None and stop.requested and not (trail is not None and trail.finishing)
+
 
 class Scope(msgspec.Struct, frozen=True):
     """Which run this is: its ids, where it is nested, and its place in a map.

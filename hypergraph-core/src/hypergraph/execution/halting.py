@@ -22,7 +22,6 @@ from hypergraph.execution.outcome import Outcome
 from hypergraph.execution.places import place_error
 from hypergraph.execution.records import GATE, NESTED_GRAPH, SEVERAL_OUTPUTS
 from hypergraph.execution.restore import Restored
-from hypergraph.execution.trail import Trail
 from hypergraph.graph import GraphNode
 from hypergraph.nodes import InterruptNode
 from hypergraph.results import PauseInfo, PauseReason, RunStatus
@@ -61,7 +60,7 @@ def halting_generations(settings: Settings, scope: Scope, run: Restored, run_nod
     while batch := execution.take():
         results = dict(done)
         due = [number for number in batch if number not in done]
-        if due and _stopping(settings, trail):
+        if due and settings.stopping(trail):
             execution.commit(list(done), list(done.values()))
             return _STOPPED
         interrupts = [n for n in due if isinstance(tables.nodes[n], InterruptNode)]
@@ -75,7 +74,7 @@ def halting_generations(settings: Settings, scope: Scope, run: Restored, run_nod
         elif flows:
             awaits = [tables.awaits[number] for number in others]
             results.update(zip(others, (yield All(flows, awaits))))
-        if interrupts and _stopping(settings, trail):
+        if interrupts and settings.stopping(trail):
             results.update(dict.fromkeys(interrupts, _STOPPED))
         elif interrupts:
             asked = yield from _asked(settings, scope, execution, interrupts, generation)
@@ -92,10 +91,6 @@ def halting_generations(settings: Settings, scope: Scope, run: Restored, run_nod
     return _STOPPED if cut_short and not trail.nodes else None
 
 
-def _stopping(settings: Settings, trail: Trail) -> bool:
-    return settings.stop is not None and settings.stop.requested and not trail.finishing
-
-
 def _kept(
     settings: Settings,
     scope: Scope,
@@ -108,7 +103,7 @@ def _kept(
     """Run a node and save its result; nothing is started once the run is stopped."""
     trail = scope.trail
     assert trail is not None
-    if _stopping(settings, trail):
+    if settings.stopping(trail):
         return _STOPPED
     place = {"generation": generation, "earlier": earlier}
     result = yield from run_node(settings, scope, execution, number, **place)

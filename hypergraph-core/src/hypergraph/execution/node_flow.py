@@ -122,7 +122,9 @@ def _retried(settings: Settings, scope: Scope, graph_name: str | None, call: Cal
         try:
             return (yield call)
         except Exception as error:
-            delay = None if policy is None else policy.delay(attempt, error, settings.random())
+            delay = None  # nothing is tried again once the run is stopped
+            if policy is not None and not settings.stopping(scope.trail):
+                delay = policy.delay(attempt, error, settings.random())
             if delay is None:
                 raise
             if settings.emit is not None:

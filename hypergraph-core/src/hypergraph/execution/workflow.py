@@ -168,7 +168,10 @@ def _intake(
     inputs = {name: value for name, value in given.items() if name not in apart}
     new = changed(recorded, inputs) if goes_on else inputs
     for name in response_keys(graph):
-        if name in new and (pending or not is_seed(graph, name)):
+        if name not in new:
+            continue
+        was_asked = _was_answered(graph, name, steps) and (goes_on or name not in recorded)
+        if pending or was_asked or not is_seed(graph, name):
             raise _not_pending(graph, name, pending, workflow, steps)
     for name in _overtaken(graph, recorded, new):
         if name in inputs:
@@ -253,6 +256,11 @@ def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> lis
     ]
 
 
+def _was_answered(graph: Graph, name: str, steps: Iterable[StepRecord]) -> bool:
+    path, _ = response_keys(graph)[name]
+    return any(step.kind is StepKind.ANSWER and step.path == path for step in steps)
+
+
 def _not_pending(
     graph: Graph,
     name: str,
@@ -261,13 +269,10 @@ def _not_pending(
     steps: Iterable[StepRecord],
 ) -> AnswerError:
     waiting = sorted(pending)
-    path, _ = response_keys(graph)[name]
     fix = "it waits for no answer; give other inputs, or start another workflow_id."
     if waiting:
         fix = f"answer what it waits for: {', '.join(map(repr, waiting))}."
-    elif workflow.status is not WorkflowStatus.COMPLETED and any(
-        step.kind is StepKind.ANSWER and step.path == path for step in steps
-    ):
+    elif workflow.status is not WorkflowStatus.COMPLETED and _was_answered(graph, name, steps):
         fix = "it was answered already, otherwise; leave the answer out to go on."
     return AnswerError(
         f"No interrupt waits for {name!r}.{did_you_mean(name, waiting)}",
@@ -366,7 +371,10 @@ def _mismatch(workflow: Workflow, graph: Graph) -> VersionMismatchError:
     ]
     if workflow.graph_name != graph.name:
         parts.append(f"its name was {workflow.graph_name!r}")
-    told = "; ".join(parts) or "the nodes are the same; their wiring or what is bound changed"
+    told = (
+        "; ".join(parts)
+        or "the nodes are the same; their wiring, or what is bound or selected, changed"
+    )
     return VersionMismatchError(
         f"The graph changed since workflow {workflow.id!r} was started: {told}.",
         where=f"{graph.where}, hash {graph.definition_hash[:12]}; started with "
