@@ -274,7 +274,7 @@ def crowd(database: str, processes: str, raids: str) -> int:
     assert LOOP.definition_hash
     for _ in range(int(raids)):
         children = [start(lambda part=part: count_up(database, part)) for part in parts]
-        time.sleep(random.uniform(0.05, 0.3))
+        time.sleep(random.uniform(0.01, 0.08))
         for child in children:
             os.kill(child, signal.SIGKILL)
         killed += [end_of(child) for child in children].count(-signal.SIGKILL)

@@ -39,7 +39,7 @@ LANES = {
 }
 
 in_every_lane = pytest.mark.parametrize(
-    "runner", [pytest.param(make(), id=name) for name, make in LANES.items()]
+    "runner", [pytest.param(make, id=name) for name, make in LANES.items()], indirect=True
 )
 
 

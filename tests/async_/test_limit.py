@@ -1,6 +1,5 @@
 """One limit for the whole run: what counts is how many node calls are in flight, wherever they are."""
 
-import contextlib
 import threading
 import time
 from contextlib import suppress
@@ -8,8 +7,9 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from hypergraph import END, Graph, InterruptNode, branch, node
+from hypergraph import END, Graph, InterruptNode, RetryPolicy, branch, node
 from hypergraph.runners.limits import current_limiter
+from hypergraph.testing import ManualClock
 from hypergraph_runner_async import AsyncRunner
 from hypergraph_runner_sync import SyncRunner
 from tests.async_.support import LONG, Listener, Peak, follow, turns
@@ -176,6 +176,27 @@ async def test_interrupt_handlers_take_no_slot(style):
     assert outputs["answer2"] == 1
     assert peak.entered == 3
     assert work.peak.most <= 2
+
+
+async def test_a_node_that_waits_to_be_retried_holds_no_slot():
+    calls, free = [], []
+
+    class Clock(ManualClock):
+        async def sleep_async(self, seconds):
+            limiter = current_limiter.get()
+            free.append(limiter.acquire_nowait())
+            limiter.release()
+
+    async def fail_once(x):
+        calls.append(x)
+        if len(calls) == 1:
+            raise LookupError
+        return x
+
+    retry = RetryPolicy(initial_interval=1, maximum_attempts=2)
+    graph = Graph([node(fail_once, retry=retry)])
+    await AsyncRunner(clock=Clock()).run(graph, {"x": 1}, max_concurrency=1)
+    assert (free, len(calls)) == ([True], 2)
 
 
 async def test_what_a_node_runs_by_itself_takes_no_slot_of_its_own():

@@ -287,7 +287,9 @@ def test_answers_may_be_of_one_of_several_classes(response_type):
     assert [ask.accepts(answer) for answer in (1, "x", 1.5)] == [True, True, False]
     assert ask.response_words == "int or str"
     assert InterruptNode("ask", "draft", "answer", response_type=float).accepts(1)
-    assert not InterruptNode("ask", "draft", "answer", response_type=int).accepts(1.5)
+    count = InterruptNode("ask", "draft", "answer", response_type=int)
+    assert [count.accepts(answer) for answer in (1, 1.5, True)] == [True, False, False]
+    assert InterruptNode("ask", "draft", "answer", response_type=bool).accepts(True)
 
 
 @pytest.mark.parametrize("response_type", ["int", list[int], (int, "str"), int | list[int]])

@@ -21,10 +21,11 @@ from hypergraph.execution.answers import response_keys
 from hypergraph.execution.context import Context, Scope, Settings
 from hypergraph.execution.effects import Flow
 from hypergraph.execution.flow import map_flow, run_flow, whole_run
+from hypergraph.execution.intake import fresh_intake
 from hypergraph.execution.outcome import Outcome
 from hypergraph.execution.plan import Plan
 from hypergraph.execution.trail import Trail
-from hypergraph.execution.workflow import fresh_intake, workflow_flow
+from hypergraph.execution.workflow import workflow_flow
 from hypergraph.graph import Graph
 from hypergraph.results import RunResult
 from hypergraph.runners.base import chosen_inputs

@@ -7,6 +7,7 @@ nothing had happened.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -173,6 +174,6 @@ def same(one: Any, other: Any) -> bool:
         return content_key(one) == content_key(other)
     except UnkeyableError:
         try:
-            return bool(one == other)
-        except Exception:  # its == may do as it likes
+            return pickle.dumps(one, 5) == pickle.dumps(other, 5) or bool(one == other)
+        except Exception:  # it cannot be pickled, or its == does as it likes
             return False

@@ -19,7 +19,7 @@ class InterruptNode(HyperNode):
     """A pause: shows the value of ``input_param`` and waits for ``response_param``.
 
     ``response_type``: the class an answer must be an instance of, a union or a tuple of classes, or
-    ``None`` for any; an ``int`` is a ``float`` too. A runner that
+    ``None`` for any; an ``int`` is a ``float`` too, and a ``bool`` is neither. A runner that
     cannot wait refuses the graph with ``IncompatibleRunnerError``.
     """
 
@@ -71,7 +71,9 @@ class InterruptNode(HyperNode):
     def accepts(self, answer: Any) -> bool:
         """Say whether an answer is of the response type."""
         kinds = _classes(self.response_type)
-        if float in kinds:
+        if type(answer) is bool:  # an int to Python, and not to who answers
+            kinds = tuple(kind for kind in kinds if kind is not int)
+        elif float in kinds:
             kinds = (*kinds, int)
         return self.response_type is None or isinstance(answer, kinds)
 
