@@ -184,6 +184,8 @@ class Driver:
                         break
         finally:
             await _close(returned)
+        if stream is not None and stream.left:
+            await anyio.lowlevel.checkpoint()  # to be cancelled
         return join_chunks(chunks, effect.node.func)
 
     async def _nest(self, effect: Nest) -> Any:

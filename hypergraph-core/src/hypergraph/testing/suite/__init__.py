@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in (
     "mapping", "nesting", "observing", "storing",
 )))  # fmt: skip
 
+from hypergraph.testing.suite.awaiting import AsyncRules  # noqa: E402
 from hypergraph.testing.suite.capabilities import CapabilityRules  # noqa: E402
 from hypergraph.testing.suite.checkpointers import CheckpointerSuite  # noqa: E402
 from hypergraph.testing.suite.cycles import CycleRules  # noqa: E402
@@ -20,9 +21,11 @@ from hypergraph.testing.suite.dags import DagRules  # noqa: E402
 from hypergraph.testing.suite.errors import ErrorRules  # noqa: E402
 from hypergraph.testing.suite.gates import GateRules  # noqa: E402
 from hypergraph.testing.suite.generators import GeneratorRules  # noqa: E402
+from hypergraph.testing.suite.interrupting import InterruptRules  # noqa: E402
 from hypergraph.testing.suite.mapping import MapRules  # noqa: E402
 from hypergraph.testing.suite.nesting import NestingRules  # noqa: E402
 from hypergraph.testing.suite.observing import EventRules  # noqa: E402
+from hypergraph.testing.suite.streaming import StreamRules  # noqa: E402
 
 __all__ = ["CheckpointerSuite", "RunnerSuite"]
 
@@ -37,6 +40,9 @@ class RunnerSuite(
     GeneratorRules,
     ErrorRules,
     EventRules,
+    AsyncRules,
+    InterruptRules,
+    StreamRules,
 ):
     """Inherit, and give the class a fixture ``runner``; pytest does the rest.
 

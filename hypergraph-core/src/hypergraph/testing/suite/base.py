@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from hypergraph.errors import IncompatibleRunnerError
 from hypergraph.graph import Graph
 from hypergraph.runners.base import BaseRunner
+from hypergraph.testing.asynchrony import step_aside
 
 
 class SuiteBase:
@@ -93,7 +94,18 @@ class SuiteBase:
         async def awaited() -> Any:
             return await method(graph, inputs, **options)
 
-        return asyncio.run(awaited())
+        return self.in_event_loop(awaited)
+
+    def in_event_loop(self, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Run a coroutine function in an event loop, and return its result.
+
+        Override it, and `pause`, for a runner that needs another loop than asyncio's.
+        """
+        return asyncio.run(main())
+
+    async def pause(self) -> None:
+        """Let others run for one turn of the event loop."""
+        await step_aside()
 
     # -- results -----------------------------------------------------------------------------
 
