@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from hypergraph import END, Graph, branch, node, route
+from hypergraph import END, Graph, SyncRunner, branch, node, route
 from hypergraph.errors import GraphConfigError
 
 
@@ -246,3 +246,42 @@ def test_stated_edges_that_differ_from_the_names(edges, what, fix):
     error = refused([a, b, c], edges=edges)
     assert what in error.what
     assert fix in error.fix
+
+
+def test_a_gate_leads_out_of_a_loop_though_a_value_comes_round_to_a_gated_node():
+    """An agent with memory: what is remembered is read by the next turn, and starts none by itself."""
+
+    @node(output_name="thought")
+    def think(messages, obs=""):
+        return f"{messages[-1]} {obs}"
+
+    @route(targets=["act", "answer"])
+    def pick(thought):
+        return "answer" if "seen" in thought else "act"
+
+    @node(output_name="obs")
+    def act(thought):
+        return "seen"
+
+    @route(targets=["think"])
+    def back(obs):
+        return "think"
+
+    @node(output_name="reply")
+    def answer(thought):
+        return f"re {thought}"
+
+    @node(output_name="messages")
+    def remember(messages, reply):
+        return [*messages, reply]
+
+    agent = Graph([think, pick, act, back, answer, remember], entrypoint="think")
+    outputs = SyncRunner().run(agent, {"messages": ["hi"]})
+    assert outputs["messages"] == ["hi", "re hi seen"]
+
+    @route(targets=["act"])
+    def never_enough(thought):
+        return "act"
+
+    with pytest.raises(GraphConfigError, match="has no way out"):
+        Graph([think, never_enough, act, back, remember.with_inputs(reply="obs")])

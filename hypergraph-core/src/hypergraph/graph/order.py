@@ -7,10 +7,11 @@ with what is still cyclic, until nothing is. No recursion: a graph may be as lon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Adjacency = Sequence[Collection[int]]
+Edges = Adjacency | Mapping[int, Collection[int]]
 
 
 def acyclic_order(successors: Adjacency) -> list[int] | None:
@@ -28,7 +29,7 @@ def acyclic_order(successors: Adjacency) -> list[int] | None:
     return order if len(order) == len(waiting) else None
 
 
-def components(nodes: Iterable[int], successors: Adjacency) -> list[list[int]]:
+def components(nodes: Iterable[int], successors: Edges) -> list[list[int]]:
     """Return the strongly connected components among ``nodes``, successors first (Tarjan, iterative).
 
     Members of a component are sorted, which is declaration order.
@@ -72,7 +73,7 @@ def components(nodes: Iterable[int], successors: Adjacency) -> list[list[int]]:
     return found
 
 
-def is_cycle(members: Sequence[int], successors: Adjacency) -> bool:
+def is_cycle(members: Sequence[int], successors: Edges) -> bool:
     """Say whether a component is a cycle: several nodes, or one with an edge to itself."""
     return len(members) > 1 or members[0] in successors[members[0]]
 

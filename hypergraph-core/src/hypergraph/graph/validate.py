@@ -7,12 +7,13 @@ Rule of this file: each check is one function over the nodes and their wiring, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, cast
 
 from hypergraph.errors import GraphConfigError, did_you_mean
 from hypergraph.graph.edges import Wiring
+from hypergraph.graph.order import components, is_cycle
 from hypergraph.nodes import END, GateNode, HyperNode
 from hypergraph.nodes.base import check_name, hint
 
@@ -60,7 +61,8 @@ def check_wiring(nodes: Nodes, wiring: Wiring, where: str) -> None:
                         "gate choose between the two nodes.",
                     )
     for members in wiring.cycles:
-        _check_way_out(members, nodes, wiring, where)
+        for cycle in _driving_cycles(members, wiring):
+            _check_way_out(cycle, nodes, wiring, where)
 
 
 def _may_share(
@@ -122,6 +124,21 @@ def _needs(node: int, side: set[int], nodes: Nodes, wiring: Wiring) -> bool:
         and not nodes[node].has_default(name)
         for name in nodes[node].inputs
     )
+
+
+def _driving_cycles(members: frozenset[int], wiring: Wiring) -> Iterator[frozenset[int]]:
+    """Return the cycles within a cycle that go round by themselves: data alone starts no gated node."""
+    driving = {
+        source: [
+            target
+            for target in wiring.successors[source]
+            if target in members and source in wiring.gates.get(target, (source,))
+        ]
+        for source in members
+    }
+    for cycle in components(members, driving):
+        if is_cycle(cycle, driving):
+            yield frozenset(cycle)
 
 
 def _check_way_out(members: frozenset[int], nodes: Nodes, wiring: Wiring, where: str) -> None:
