@@ -7,7 +7,7 @@ is called inside takes none of its own, so a limit of 1 never deadlocks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -19,6 +19,7 @@ from hypergraph.errors import NodeTimeoutError
 from hypergraph.execution.drive import Later
 from hypergraph.nodes import CallableNode
 from hypergraph.runners.limits import Limiter
+from hypergraph_runner_async.concurrency import gather
 from hypergraph_runner_async.limits import AsyncSlot
 from hypergraph_runner_async.threads import in_worker_thread
 from hypergraph_runner_async.waking import on_asyncio
@@ -32,18 +33,48 @@ class Calling:
     ``limiter``: what bounds the calls in flight. ``threads``: sync nodes run in worker threads.
     ``width``: how many flows are to be under way at once. It is no more than calls can be in flight, so
     that nodes begin in order, and those still to begin when a run is stopped do not.
-    ``breathe_at``: when a sync node is to be followed by `breathe`.
+    ``group``: several failures are raised as one. ``breathe_at``: when a sync node is to be followed by
+    `breathe`.
     """
 
-    __slots__ = ("limiter", "threads", "width", "breathe_at")
+    __slots__ = ("limiter", "threads", "width", "group", "breathe_at")
 
-    def __init__(self, limiter: Limiter | None, threads: bool, width: int | None = None) -> None:
+    def __init__(
+        self,
+        limiter: Limiter | None,
+        threads: bool,
+        width: int | None = None,
+        group: bool = False,
+    ) -> None:
         self.limiter = limiter
         self.threads = threads
+        self.group = group
         if limiter is not None:
             width = min(limiter.total, width or limiter.total)
         self.width = width
         self.breathe_at = perf_counter() + _BREATH
+
+    async def in_turn(
+        self, calls: Iterable[Callable[[], Awaitable[Any]]], awaits: Sequence[bool] | bool
+    ) -> list[Any]:
+        """Make calls that do not depend on each other, and return their results in order: those that
+        await something together, then the others one by one; see ``All``."""
+        if self.threads or awaits is True:
+            return await gather(calls, limit=self.width, group=self.group)
+        if awaits is False:
+            return [await call() for call in calls]
+        calls = list(calls)
+        results: list[Any] = [None] * len(calls)
+        first = [position for position, together in enumerate(awaits) if together]
+        if first:
+            together_calls = (calls[position] for position in first)
+            found = await gather(together_calls, limit=self.width, group=self.group)
+            for position, result in zip(first, found):
+                results[position] = result
+        for position, together in enumerate(awaits):
+            if not together:
+                results[position] = await calls[position]()
+        return results
 
     def call(self, node: CallableNode, function: Callable[..., Any], inputs: Iterable[Any]) -> Any:
         """Call a function of a node; returns its result, or ``Later``."""

@@ -37,10 +37,9 @@ from hypergraph.execution.effects import (
     Stream,
     Wait,
 )
-from hypergraph.execution.streaming import chunk_event, stop_for, stream_chunks
+from hypergraph.execution.streaming import chunk_event, stream_chunks
 from hypergraph.runners.strategy import call_from_async
 from hypergraph_runner_async.calling import Calling, in_time
-from hypergraph_runner_async.concurrency import gather
 from hypergraph_runner_async.stream import AHEAD, Channel, followed_here
 from hypergraph_runner_async.threads import in_worker_thread, run_in_worker_thread
 from hypergraph_runner_async.waking import outlast
@@ -56,15 +55,12 @@ class Driver:
         *,
         sleep: Callable[[float], Awaitable[None]],
         stream: Channel | None = None,
-        group: bool = False,
     ) -> None:
         if stream is None and settings.follows:
             stream = followed_here()  # nested, with a runner of its own
         self._settings = settings
         self._calling = calling
-        self._sleep = sleep
         self._stream = stream
-        self._group = group
         self._store: Any = settings.checkpointer  # there whenever an effect speaks of it
         self._held: str | None = None
         emit, cache = settings.emit, settings.cache
@@ -146,7 +142,7 @@ class Driver:
     async def _streamed(self, effect: Stream) -> Any:
         """Read a generator chunk by chunk, at the pace of whoever follows the run."""
         settings = self._settings
-        stream, stop = self._stream, stop_for(effect, settings)
+        stream, stop = self._stream, settings.stop_for(effect.scope.trail)
         emit: Any = settings.emit
         if stream is not None and emit.only is not None:
             emit = emit.only  # the stream itself, which never raises
@@ -195,27 +191,8 @@ class Driver:
         )
 
     async def _all(self, effect: All) -> list[Any]:
-        """Run those that await something together, then the others one by one."""
-        calling, awaits = self._calling, effect.awaits
-        if calling.threads or awaits is True:
-            return await self._together(effect.flows)
-        if awaits is False:
-            return [await self.carry_out(flow) for flow in effect.flows]
-        flows = list(effect.flows)
-        results: list[Any] = [None] * len(flows)
-        first = [position for position, together in enumerate(awaits) if together]
-        if first:
-            found = await self._together([flows[position] for position in first])
-            for position, result in zip(first, found):
-                results[position] = result
-        for position, together in enumerate(awaits):
-            if not together:
-                results[position] = await self.carry_out(flows[position])
-        return results
-
-    async def _together(self, flows: Any) -> list[Any]:
-        calls = (partial(self.carry_out, flow) for flow in flows)
-        return await gather(calls, limit=self._calling.width, group=self._group)
+        calls = (partial(self.carry_out, flow) for flow in effect.flows)
+        return await self._calling.in_turn(calls, effect.awaits)
 
     # -- interrupts --------------------------------------------------------------------------
 

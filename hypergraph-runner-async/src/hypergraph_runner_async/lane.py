@@ -19,7 +19,6 @@ from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.execution.records import NESTED_GRAPH
 from hypergraph.graph import GraphNode
 from hypergraph_runner_async.calling import Calling
-from hypergraph_runner_async.concurrency import gather
 from hypergraph_runner_async.limits import in_slot
 
 _DEEPEST = 50  # the lane calls itself for each nested graph
@@ -47,12 +46,11 @@ def is_chain(plan: Plan, given: tuple[str, ...]) -> bool:
 class Lane:
     """Runs plans for one run and everything nested in it. ``limit``: how often a node may run."""
 
-    __slots__ = ("_calling", "_limit", "_group", "_free")
+    __slots__ = ("_calling", "_limit", "_free")
 
-    def __init__(self, calling: Calling, limit: int, group: bool) -> None:
+    def __init__(self, calling: Calling, limit: int) -> None:
         self._calling = calling
         self._limit = limit
-        self._group = group
         self._free = calling.limiter is None and not calling.threads
 
     async def run(self, plan: Plan, inputs: Mapping[str, Any]) -> Outcome:
@@ -109,29 +107,13 @@ class Lane:
             return outcome.values
 
         calls = (partial(item, index, row) for index, row in enumerate(rows))
-        return await self._each(calls, plan.graph.has_async_nodes)
-
-    async def _each(self, calls: Any, awaits: bool) -> list[Any]:
-        calling = self._calling
-        if awaits or calling.threads:
-            return await gather(calls, limit=calling.width, group=self._group)
-        return [await call() for call in calls]
+        return await self._calling.in_turn(calls, plan.graph.has_async_nodes)
 
     async def _batch(self, execution: Execution, batch: Sequence[int]) -> list[Any]:
-        """Run a generation: those that await something together, then the others one by one."""
-        awaits, threads = execution.tables.awaits, self._calling.threads
-        calls = [self._prepared(execution, number) for number in batch]
-        together = [at for at, number in enumerate(batch) if threads or awaits[number]]
-        results: list[Any] = [None] * len(batch)
-        if together:
-            first = (calls[at] for at in together)
-            found = await gather(first, limit=self._calling.width, group=self._group)
-            for at, result in zip(together, found):
-                results[at] = result
-        for at, number in enumerate(batch):
-            if not (threads or awaits[number]):
-                results[at] = await calls[at]()
-        return results
+        """Run a generation; returns the decoded results."""
+        calls = (self._prepared(execution, number) for number in batch)
+        awaits = execution.tables.awaits
+        return await self._calling.in_turn(calls, [awaits[number] for number in batch])
 
     def _prepared(self, execution: Execution, number: int) -> Callable[[], Awaitable[Any]]:
         if execution.tables.kinds[number] == NESTED_GRAPH:
@@ -183,4 +165,4 @@ class Lane:
             return outcome.values
 
         calls = (partial(item, index, row) for index, row in enumerate(rows))
-        return node.columns(await self._each(calls, node.is_async))
+        return node.columns(await self._calling.in_turn(calls, node.is_async))

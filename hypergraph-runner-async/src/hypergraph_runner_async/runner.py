@@ -122,8 +122,8 @@ class AsyncRunner(EngineRunner):
             plan, given, chosen = run
             limiter, token = _limited(chosen.max_concurrency)
             try:
-                calling = Calling(limiter, self.sync_nodes == "thread")
-                lane = Lane(calling, chosen.max_iterations, chosen.on_error == "group")
+                calling = self._calling(limiter, chosen)
+                lane = Lane(calling, chosen.max_iterations)
                 outcome = await lane.run(plan, given)
             finally:
                 _unlimited(token)
@@ -209,15 +209,15 @@ class AsyncRunner(EngineRunner):
             width = chosen.max_concurrency
         limiter, token = _limited(chosen.max_concurrency if width is None else None)
         try:
-            calling = Calling(limiter, self.sync_nodes == "thread", width)
+            calling = self._calling(limiter, chosen, width)
             if hurries:
-                lane = Lane(calling, chosen.max_iterations, chosen.on_error == "group")
+                lane = Lane(calling, chosen.max_iterations)
                 results = await lane.map(plan, given, names, rows, keep)
             else:
                 settings = self.settings(chosen)
                 scope = top_scope(settings, size)
                 flow = map_flow(settings, scope, plan, given, names, rows, keep)
-                driver = self._driver(settings, calling, chosen)
+                driver = self._driver(settings, calling)
                 results = await driver.carry_out(whole_run(settings, scope, graph.name, flow))
         finally:
             _unlimited(token)
@@ -230,8 +230,8 @@ class AsyncRunner(EngineRunner):
         settings = self.settings(chosen, parent)
         scope = nested_scope(settings, context)
         flow = whole_run(settings, scope, graph.name, run_flow(settings, scope, plan, values))
-        calling = Calling(current_limiter.get(), self.sync_nodes == "thread")
-        outcome: Outcome = await self._driver(settings, calling, chosen).carry_out(flow)
+        calling = self._calling(current_limiter.get(), chosen)
+        outcome: Outcome = await self._driver(settings, calling).carry_out(flow)
         return outcome.result()
 
     # -- what a run needs --------------------------------------------------------------------
@@ -277,8 +277,8 @@ class AsyncRunner(EngineRunner):
             if self.checkpointer is not None and workflow_id is None:
                 workflow_id = scope.run_id.replace("run-", "workflow-", 1)
             flow = self._flow(settings, scope, run, workflow_id)
-            calling = Calling(limiter, self.sync_nodes == "thread")
-            driver = self._driver(settings, calling, chosen, channel)
+            calling = self._calling(limiter, chosen)
+            driver = self._driver(settings, calling, channel)
             flow = whole_run(settings, scope, run.plan.graph.name, flow)
             try:
                 outcome = await driver.carry_out(flow)
@@ -302,20 +302,17 @@ class AsyncRunner(EngineRunner):
         scope = _on_trail(scope, Trail(keeps_error=keeps_error, answers=intake.early))
         return run_flow(settings, scope, plan, intake.inputs)
 
+    def _calling(
+        self, limiter: Limiter | None, options: AsyncOptions, width: int | None = None
+    ) -> Calling:
+        group = options.on_error == "group"
+        return Calling(limiter, self.sync_nodes == "thread", width, group)
+
     def _driver(
-        self,
-        settings: Settings,
-        calling: Calling,
-        options: AsyncOptions,
-        channel: Channel | None = None,
+        self, settings: Settings, calling: Calling, channel: Channel | None = None
     ) -> Driver:
-        return Driver(
-            settings,
-            calling,
-            sleep=getattr(self.clock, "sleep_async", anyio.sleep),
-            stream=channel,
-            group=options.on_error == "group",
-        )
+        sleep = getattr(self.clock, "sleep_async", anyio.sleep)
+        return Driver(settings, calling, sleep=sleep, stream=channel)
 
 
 def _on_trail(scope: Scope, trail: Trail) -> Scope:

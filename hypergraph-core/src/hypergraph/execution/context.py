@@ -58,10 +58,14 @@ class Settings:
     follows: bool = False
     warned: set[tuple[str, str]] = field(default_factory=set)
 
+    def stop_for(self, trail: Trail | None) -> Stop | None:
+        """Return what may stop a run, unless it is one that is run to its end in any case."""
+        return None if trail is not None and trail.finishing else self.stop
+
     def stopping(self, trail: Trail | None) -> bool:
-        """Say whether a run was asked to stop, and is not one that is run to its end in any case."""
-        stop = self.stop
-        return stop is not None and stop.requested and not (trail is not None and trail.finishing)
+        """Say whether a run was asked to stop."""
+        stop = self.stop_for(trail)
+        return stop is not None and stop.requested
 
 
 class Scope(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ from hypergraph.execution.places import place_error, place_item
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.execution.records import NESTED_GRAPH
 from hypergraph.execution.restore import restored
+from hypergraph.execution.tables import awaits
 from hypergraph.execution.trail import Trail
 from hypergraph.graph import GraphNode
 from hypergraph.results import RunStatus
@@ -138,19 +139,15 @@ def reported_run(
 def _generations(settings: Settings, scope: Scope, execution: Execution) -> Flow:
     """Run generation after generation until nothing is due."""
     run_node = report_node if settings.emit is not None else call_node
-    commit_one, kinds, awaits = (
-        execution.commit_one,
-        execution.tables.kinds,
-        execution.tables.awaits,
-    )
+    commit_one, tables = execution.commit_one, execution.tables
     for batch in execution.batches():
         if len(batch) == 1:
             number = batch[0]
-            run = _nested_node if kinds[number] == NESTED_GRAPH else run_node
+            run = _nested_node if tables.kinds[number] == NESTED_GRAPH else run_node
             commit_one(number, (yield from run(settings, scope, execution, number)))
         else:
             flows = [_node(settings, scope, execution, number) for number in batch]
-            execution.commit(batch, (yield All(flows, [awaits[number] for number in batch])))
+            execution.commit(batch, (yield All(flows, [tables.awaits[number] for number in batch])))
 
 
 def _node(
@@ -232,10 +229,8 @@ def _mapped(settings: Settings, scope: Scope, node: GraphNode, inputs: Row) -> F
     earlier = _earlier_items(node, scope.trail)
 
     def item(index: int, row: Sequence[Any]) -> Flow:
-        inner, where = (
-            {**shared, **dict(zip(names, row))},
-            inner_scope(settings, scope, index, size),
-        )
+        inner = {**shared, **dict(zip(names, row))}
+        where = inner_scope(settings, scope, index, size)
         if where.trail is not None:
             trail = msgspec.structs.replace(where.trail.item(index), earlier=earlier(index))
             where = msgspec.structs.replace(where, trail=trail)
@@ -245,8 +240,7 @@ def _mapped(settings: Settings, scope: Scope, node: GraphNode, inputs: Row) -> F
             place_error(error, None, f"[{index}]", inputs, outer=True)
             raise
 
-    awaits = node.is_async or node.runner is not None or node.graph.nesting.has_runners
-    outcomes = yield All((item(index, row) for index, row in enumerate(rows)), awaits)
+    outcomes = yield All((item(index, row) for index, row in enumerate(rows)), awaits(node))
     for outcome in outcomes:
         if outcome.status is not RunStatus.COMPLETED:
             return Halted.inside(node, outcome)
@@ -320,11 +314,11 @@ def map_flow(
             raise
 
     results: list[Any] = []
-    awaits = plan.graph.has_async_nodes or plan.graph.nesting.has_runners
+    together = plan.graph.has_async_nodes or plan.graph.nesting.has_runners
 
     def body() -> Flow:
         items = (item(index, row) for index, row in enumerate(rows))
-        results.extend((yield All(items, awaits)))
+        results.extend((yield All(items, together)))
 
     if settings.emit is None:
         yield from body()

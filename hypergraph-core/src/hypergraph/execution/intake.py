@@ -92,7 +92,7 @@ def _intake(
         if pending or was_asked or not is_seed(graph, name):
             raise _not_pending(graph, name, pending, workflow, steps)
     answers = {pause: given[key] for key, pause in pending.items() if key in given}
-    reached = _reached(graph, new)
+    reached = _reached(graph, new) if answers else set()
     for pause in answers:
         if graph.wiring.index[pause.node_name.partition("/")[0]] in reached:
             raise _outdated(pause, new, workflow)
@@ -163,13 +163,15 @@ def _known(graph: Graph, recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 def _overtaken(graph: Graph, recorded: Iterable[str], new: Iterable[str]) -> list[str]:
     """Return the outputs that were given before and that nodes now make anew from what is new."""
-    wiring, reached = graph.wiring, _reached(graph, new)
-    return [
-        name
+    wiring = graph.wiring
+    outputs = [
+        (name, producer)
         for name in recorded
         for producer in wiring.producers.get(name, ())[:1]
-        if producer in reached and wiring.cycle_of(producer) is None
+        if wiring.cycle_of(producer) is None
     ]
+    reached = _reached(graph, new) if outputs else set()
+    return [name for name, producer in outputs if producer in reached]
 
 
 def _reached(graph: Graph, names: Iterable[str]) -> set[int]:

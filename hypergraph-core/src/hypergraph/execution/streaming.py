@@ -11,7 +11,7 @@ from typing import Any
 
 from hypergraph.events.types import StreamingChunkEvent
 from hypergraph.execution.collect import is_stream, join_chunks
-from hypergraph.execution.context import Settings, Stop
+from hypergraph.execution.context import Settings
 from hypergraph.execution.effects import Stream
 
 
@@ -26,18 +26,13 @@ def chunk_event(effect: Stream, settings: Settings) -> Callable[[Any, int], Stre
     return event
 
 
-def stop_for(effect: Stream, settings: Settings) -> Stop | None:
-    """Return what cuts a generator short, unless its graph is run to its end in any case."""
-    trail = effect.scope.trail
-    return None if trail is not None and trail.finishing else settings.stop
-
-
 def stream_chunks(effect: Stream, settings: Settings) -> Any:
     """Call a generator node, tell of each chunk as it comes, and return the joined value."""
     returned = effect.function(*effect.inputs.values())
     if not is_stream(returned):
         return returned
-    emit, stop, event = settings.emit, stop_for(effect, settings), chunk_event(effect, settings)
+    emit, event = settings.emit, chunk_event(effect, settings)
+    stop = settings.stop_for(effect.scope.trail)
     assert emit is not None
     chunks: list[Any] = []
     try:

@@ -26,7 +26,7 @@ class Output(NamedTuple):
     triggers: tuple[int, ...]
 
 
-def _awaits(node: HyperNode) -> bool:
+def awaits(node: HyperNode) -> bool:
     """Say whether running a node awaits something: an async function, or another runner."""
     if isinstance(node, GraphNode):
         return node.is_async or node.runner is not None or node.graph.nesting.has_runners
@@ -67,7 +67,7 @@ class Tables:
         self.records = [record(node, self.ports[n], index) for n, node in enumerate(self.nodes)]
         self.kinds = [record.kind for record in self.records]
         self.calls = [record.call for record in self.records]
-        self.awaits = [_awaits(node) for node in self.nodes]
+        self.awaits = [awaits(node) for node in self.nodes]
         self._before: list[int] | None = None
 
     def _slot(self, value: Any) -> int:

@@ -13,8 +13,12 @@ _DIGEST = 16  # hex digits of a node's hash that are kept
 
 
 def definition_of(graph: Graph) -> dict[str, str]:
-    """Return a digest of what each node does, by path; nested graphs are included."""
-    found: dict[str, str] = {}
+    """Return a digest of what each node does, by path; nested graphs are included. Worked out once, as
+    the graph's hash is."""
+    found: dict[str, str] | None = graph.memo.get("definition")
+    if found is not None:
+        return found
+    found = graph.memo["definition"] = {}
     todo = [("", graph)]
     for prefix, inner in todo:
         for node in inner.node_list:

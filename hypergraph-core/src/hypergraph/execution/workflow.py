@@ -44,8 +44,7 @@ def workflow_flow(
     stored = yield Begin(workflow_id)
     try:
         taken = intake_of(plan, stored, given, workflow_id, force_resume)
-        header = _header(settings, scope, graph, workflow_id, stored.workflow)
-        header = msgspec.structs.replace(header, pauses=taken.waiting)
+        header = _header(settings, scope, graph, workflow_id, stored.workflow, taken.waiting)
         journal = Journal(workflow_id, stored.steps, settings.wall)
         yield Put(header, _opening(journal, stored.steps, taken))
         begun = header
@@ -108,7 +107,12 @@ def _opening(journal: Journal, steps: Sequence[StepRecord], taken: Intake) -> li
 
 
 def _header(
-    settings: Settings, scope: Scope, graph: Graph, workflow_id: str, old: Workflow | None
+    settings: Settings,
+    scope: Scope,
+    graph: Graph,
+    workflow_id: str,
+    old: Workflow | None,
+    waiting: tuple[PendingAnswer, ...],
 ) -> Workflow:
     """Return the header of a workflow that begins to run, again or for the first time."""
     now = settings.wall()
@@ -120,6 +124,7 @@ def _header(
         definition=definition_of(graph),
         run_id=scope.run_id,
         session_id=settings.session_id or (old.session_id if old is not None else None),
+        pauses=waiting,
         created_at=old.created_at if old is not None else now,
         updated_at=now,
         forked_from=old.forked_from if old is not None else None,
