@@ -279,7 +279,8 @@ def crowd(database: str, processes: str, raids: str) -> int:
             os.kill(child, signal.SIGKILL)
         killed += [end_of(child) for child in children].count(-signal.SIGKILL)
     children = [start(lambda part=part: count_up(database, part)) for part in parts]
-    assert [end_of(child) for child in children] == [0] * len(children)
+    ends = [end_of(child) for child in children]
+    assert ends == [0] * len(children), f"they ended with {ends}; 1: see above, negative: a signal"
     checkpointer = store(database)
     every = checkpointer.list_workflows()
     assert sorted(w.id for w in every) == sorted(f"w{number}" for number in range(1, 51))
