@@ -28,6 +28,9 @@ StepInfo = tuple[int, str, int, str, StepKind, float]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(StepInfo).decode
+# msgspec works out how to read a struct when it first does, and crashes if two threads do so at once.
+# What this builds is kept with the class; the import is made by one thread.
+msgspec.json.Decoder(Workflow)
 
 
 def new_salt() -> bytes:
