@@ -49,8 +49,8 @@ class AsyncThird(Third):
 
 @pytest.mark.parametrize("kind", [Third, AsyncThird])
 def test_a_runner_that_only_declares_its_capabilities_can_be_nested(kind: type[Third]) -> None:
-    assert dict(call_from_sync(kind(), GRAPH, {"x": 1}, None)) == {"x": 1}
-    assert dict(asyncio.run(call_from_async(kind(), GRAPH, {"x": 1}, None))) == {"x": 1}
+    assert dict(call_from_sync(kind(), GRAPH, {"x": 1}, nested_context())) == {"x": 1}
+    assert dict(asyncio.run(call_from_async(kind(), GRAPH, {"x": 1}, nested_context()))) == {"x": 1}
 
 
 @pytest.mark.parametrize("kind", [Third, AsyncThird])

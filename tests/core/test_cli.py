@@ -243,7 +243,7 @@ class Able(Limited):
 @pytest.fixture
 def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runners and no installed ones."""
-    monkeypatch.setattr("hypergraph.runners.registry.offers", dict)
+    monkeypatch.setattr("hypergraph.runners.registry.offers", lambda group: {})
     for name, cls in {"able": Able, "limited": Limited}.items():
         monkeypatch.setitem(runners.registry._registered, name, cls)
 

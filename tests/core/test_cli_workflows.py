@@ -31,8 +31,9 @@ from hypergraph.checkpointers import (
     WorkflowStatus,
 )
 from hypergraph.cli import main
+from hypergraph.cli.tables import printable
 from hypergraph.cli.workflows.standins import Copied, Shown, kind_of
-from hypergraph.cli.workflows.views import ago, listed, local, printable
+from hypergraph.cli.workflows.views import ago, listed, local
 from hypergraph.errors import InvalidSignatureError
 from hypergraph.serialization import JsonSerializer, PickleSerializer
 from hypergraph.testing.suite.checkpointers import HISTORY, header, safe, steps_of

@@ -134,7 +134,7 @@ def test_the_modules_of_the_library_are_listed_without_its_tests_and_private_one
 def test_the_demo_says_how_to_install_the_runner_it_needs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hypergraph.runners.registry.offers", dict)
+    monkeypatch.setattr("hypergraph.runners.registry.offers", lambda group: {})
     monkeypatch.setattr("hypergraph.runners.registry.installed_version", lambda name: None)
     assert main(["demo", "--no-cache"]) == 2
     assert "pip install hypergraph-runner-sync" in capsys.readouterr().err

@@ -280,8 +280,10 @@ def test_a_path_with_entries_of_every_kind_is_searched_to_its_end(
     archive = tmp_path / "broken.zip"
     archive.write_bytes(b"PK\x03\x04 and no more")
     odd = ["", str(tmp_path / "nowhere"), str(archive), str(archive / "in"), "x" * 5000, __file__]
-    searched = SimpleNamespace(path=[*odd, tmp_path, None, b"bytes", *sys.path])
-    monkeypatch.setattr("hypergraph.runners.discovery.sys", searched)
+    searched = SimpleNamespace(
+        path=[*odd, tmp_path, None, b"bytes", *sys.path], meta_path=sys.meta_path
+    )
+    monkeypatch.setattr("hypergraph.discovery.sys", searched)
     runners.refresh()
     assert runners.get("mine").__name__ == "Mine"
 

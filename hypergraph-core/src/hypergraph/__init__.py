@@ -9,7 +9,7 @@ what ``import *`` brings does not depend on it, and the built-in ``dir`` shows t
 One that is missing raises an ``ImportError`` with the command that installs it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypergraph._deferred import deferred, lazy_module
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from hypergraph.cache import MemoryCache
     from hypergraph.cache.disk import DiskCache as DiskCache
     from hypergraph.capabilities import RunnerCapabilities
+    from hypergraph.config import load_runner, run
     from hypergraph.errors import (
         AmbiguousRunnerError as AmbiguousRunnerError,
         AnswerError as AnswerError,
         BrokenRunnerError as BrokenRunnerError,
         CacheError as CacheError,
         CheckpointError as CheckpointError,
+        ConfigError as ConfigError,
         ConflictError as ConflictError,
         GraphConfigError as GraphConfigError,
         HypergraphError as HypergraphError,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         MissingOutputError as MissingOutputError,
         NodeTimeoutError as NodeTimeoutError,
         OutputCountError as OutputCountError,
+        PluginError as PluginError,
         RouteError as RouteError,
         RunnerAPIError as RunnerAPIError,
         RunnerError as RunnerError,
@@ -83,9 +86,13 @@ if TYPE_CHECKING:
     from hypergraph.nodes.policy import RetryPolicy
     from hypergraph.results import PauseInfo, PauseReason, RunResult, RunStatus
     from hypergraph.runners import BaseRunner
-    from hypergraph_runner_async import AsyncRunner as AsyncRunner
-    from hypergraph_runner_sync import SyncRunner as SyncRunner
+    from hypergraph_runner_async import AsyncRunner as _AsyncRunner
+    from hypergraph_runner_sync import SyncRunner as _SyncRunner
 
+    # As aliases the names stay there when the package is not: a class that a type checker cannot
+    # know, which fits everywhere. Imported under their own names they would be errors to pyright.
+    AsyncRunner: TypeAlias = _AsyncRunner
+    SyncRunner: TypeAlias = _SyncRunner
     DaftRunner: type[BaseRunner]
     DBOSAsyncRunner: type[BaseRunner]
     __version__: str
@@ -110,20 +117,23 @@ __all__ = [
     "RunnerCapabilities",
     "TypeRouteNode",
     "branch",
+    "load_runner",
     "node",
     "route",
+    "run",
 ]
 
 _HOMES = {
     "hypergraph.cache": "MemoryCache",
     "hypergraph.cache.disk": "DiskCache",
     "hypergraph.capabilities": "RunnerCapabilities",
+    "hypergraph.config": "load_runner run",
     "hypergraph.errors": """
         AmbiguousRunnerError AnswerError BrokenRunnerError CacheError CheckpointError
-        ConflictError GraphConfigError HypergraphError HypergraphWarning
+        ConfigError ConflictError GraphConfigError HypergraphError HypergraphWarning
         IncompatibleRunnerError InfiniteLoopError InputError
         InvalidSignatureError KeyFileError MissingExtraError MissingInputError MissingOutputError
-        NodeTimeoutError OutputCountError RouteError RunnerAPIError RunnerError
+        NodeTimeoutError OutputCountError PluginError RouteError RunnerAPIError RunnerError
         RunnerNotFoundError RunnerNotInstalledError UncacheableValueError
         UnkeyableError UnknownInputError UnstorableValueError
         VersionMismatchError WorkflowBusyError WorkflowNotFoundError

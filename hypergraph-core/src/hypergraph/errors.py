@@ -246,6 +246,27 @@ class VersionMismatchError(CheckpointError):
     changed: tuple[str, ...] = ()
 
 
+# --- configuration ----------------------------------------------------------------------------
+
+
+class ConfigError(HypergraphError):
+    """The configuration is invalid. ``file``: where it stands; ``key``: as ``runners.local.cache``."""
+
+    code = "config"
+    file: str = ""
+    key: str = ""
+
+
+# --- plugins ----------------------------------------------------------------------------------
+
+
+class PluginError(HypergraphError):
+    """A plugin cannot be loaded or used, or keeps to no rule of a hook. ``name``: the plugin."""
+
+    code = "plugin"
+    name: str = ""
+
+
 # --- extras -----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from hypergraph_runner_async.options import AsyncOptions
 from hypergraph_runner_async.runner import AsyncRunner
+from hypergraph_runner_async.settings import AsyncSettings
 from hypergraph_runner_async.stream import EventStream
 
-__all__ = ["AsyncOptions", "AsyncRunner", "EventStream"]
+__all__ = ["AsyncOptions", "AsyncRunner", "AsyncSettings", "EventStream"]

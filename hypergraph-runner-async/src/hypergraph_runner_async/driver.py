@@ -21,12 +21,8 @@ from hypergraph.execution.context import Settings
 from hypergraph.execution.drive import Escaped, Later, drive
 from hypergraph.execution.effects import (
     All,
-    Answer,
     Ask,
     Begin,
-    CacheFlush,
-    CacheGet,
-    CachePut,
     Call,
     End,
     Flow,
@@ -38,6 +34,7 @@ from hypergraph.execution.effects import (
     Wait,
 )
 from hypergraph.execution.streaming import chunk_event, stream_chunks
+from hypergraph.runners.handlers import Handlers, plain_handlers, tell_start
 from hypergraph.runners.strategy import call_from_async
 from hypergraph_runner_async.calling import Calling, in_time
 from hypergraph_runner_async.stream import AHEAD, Channel, followed_here
@@ -63,9 +60,10 @@ class Driver:
         self._stream = stream
         self._store: Any = settings.checkpointer  # there whenever an effect speaks of it
         self._held: str | None = None
-        emit, cache = settings.emit, settings.cache
+        emit = settings.emit
         self._tell: Any = None if emit is None else (emit.only or emit)
-        self._handlers: dict[type, Callable[[Any], Any]] = {
+        self._handlers: Handlers = {
+            **plain_handlers(settings),
             Call: self._call,
             Stream: lambda effect: Later(calling.limited(partial(self._streamed_in_time, effect))),
             Sleep: lambda effect: Later(sleep(effect.seconds)),
@@ -78,16 +76,8 @@ class Driver:
             Save: lambda effect: self._stored(self._store.save(effect.workflow_id, effect.step)),
             End: self._end,
         }
-        if emit is not None:
-            tell: Any = self._tell if stream is None else self._tell_followed
-            for kind in EVENTS:
-                self._handlers[kind] = tell
-        if cache is not None:
-            get, put = cache.get, cache.put
-            self._handlers[CacheGet] = lambda effect: get(effect.key)
-            self._handlers[CachePut] = lambda effect: put(effect.key, effect.value)
-            self._handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
-            self._handlers[CacheFlush] = lambda effect: cache.flush()
+        if emit is not None and stream is not None:
+            self._handlers.update(dict.fromkeys(EVENTS, self._tell_followed))
 
     async def carry_out(self, flow: Flow) -> Any:
         """Carry out a flow to its end and return its result. Exceptions leave as they are."""
@@ -110,19 +100,11 @@ class Driver:
             return None
         return Later(stream.room())
 
-    def _tell_start(self, event: Event) -> None:
-        emit = self._settings.emit
-        assert emit is not None
-        try:
-            self._tell(event)
-        except Exception as error:
-            emit.report(event, error)
-
     # -- nodes -------------------------------------------------------------------------------
 
     def _call(self, effect: Call) -> Any:
-        if effect.start is not None:
-            self._tell_start(effect.start)
+        if effect.start is not None and self._settings.emit is not None:
+            tell_start(self._settings.emit, effect.start)
         node, stream = effect.node, self._stream
         if stream is not None and stream.events and not (node.is_async or self._calling.threads):
             return Later(self._called_when_seen(effect))

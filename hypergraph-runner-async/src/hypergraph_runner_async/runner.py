@@ -50,6 +50,7 @@ from hypergraph_runner_async.options import (
     AsyncRunOptions,
     read_async_options,
 )
+from hypergraph_runner_async.settings import AsyncSettings
 from hypergraph_runner_async.stream import Channel, EventStream
 
 Outputs = dict[str, Any]
@@ -69,8 +70,10 @@ class AsyncRunner(EngineRunner):
 
     ``cache``: where results of nodes are kept. ``checkpointer``: where runs are kept, to be resumed in
     this process or another. ``event_processors`` are told of every event. ``sync_nodes``: where plain
-    functions run, ``"inline"`` one by one on the loop, or each in a worker ``"thread"``. ``clock``: the
-    time, and how to wait before a retry. A runner holds no state of a run: one may serve many at once.
+    functions run, ``"inline"`` one by one on the loop, or each in a worker ``"thread"``.
+    ``max_concurrency``: how many of their calls may be in flight at once in each run that does not say
+    so itself. ``clock``: the time, and how to wait before a retry. A runner holds no state of a run: one
+    may serve many at once.
     """
 
     name: ClassVar[str] = "async"
@@ -80,6 +83,7 @@ class AsyncRunner(EngineRunner):
         supports_streaming=True,
         returns_coroutine=True,
     )
+    settings_class: ClassVar[type | None] = AsyncSettings
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class AsyncRunner(EngineRunner):
         event_processors: Sequence[EventProcessor] = (),
         sync_nodes: Literal["inline", "thread"] = "inline",
         clock: Clock | None = None,
+        max_concurrency: int | None = None,
     ) -> None:
         super().__init__(cache, event_processors, clock)
         if checkpointer is not None and not isinstance(checkpointer, Checkpointer):
@@ -97,8 +102,13 @@ class AsyncRunner(EngineRunner):
             )
         if sync_nodes not in ("inline", "thread"):
             raise TypeError('sync_nodes must be "inline" or "thread"')
+        if max_concurrency is not None and (
+            type(max_concurrency) is not int or max_concurrency < 1
+        ):
+            raise ValueError("max_concurrency is not a positive integer")
         self.checkpointer = checkpointer
         self.sync_nodes = sync_nodes
+        self.max_concurrency = max_concurrency
 
     # -- running -----------------------------------------------------------------------------
 
@@ -230,8 +240,12 @@ class AsyncRunner(EngineRunner):
         settings = self.settings(chosen, parent)
         scope = nested_scope(settings, context)
         flow = whole_run(settings, scope, graph.name, run_flow(settings, scope, plan, values))
-        calling = self._calling(current_limiter.get(), chosen)
-        outcome: Outcome = await self._driver(settings, calling).carry_out(flow)
+        limiter, token = _limited(self._bounded(chosen).max_concurrency)
+        try:
+            calling = self._calling(limiter, chosen)
+            outcome: Outcome = await self._driver(settings, calling).carry_out(flow)
+        finally:
+            _unlimited(token)
         return outcome.result()
 
     # -- what a run needs --------------------------------------------------------------------
@@ -246,11 +260,19 @@ class AsyncRunner(EngineRunner):
         given = chosen_inputs(inputs, values)
         plan = self.accepted(graph)
         if not options:
-            return _Run(plan, given, ASYNC_DEFAULTS)
+            return _Run(plan, given, self._bounded(ASYNC_DEFAULTS))
         chosen = read_async_options(options, graph, keeps=self.checkpointer is not None)
         if chosen.allow_extra:
             given = {**known_inputs(graph, given), **_answers(graph, given)}
-        return _Run(plan, given, chosen)
+        return _Run(plan, given, self._bounded(chosen))
+
+    def _bounded(self, chosen: AsyncOptions) -> AsyncOptions:
+        """Return the options with this runner's limit, unless they, or a run around it, have one."""
+        if self.max_concurrency is None or chosen.max_concurrency is not None:
+            return chosen
+        if current_limiter.get() is not None:
+            return chosen
+        return replace(chosen, max_concurrency=self.max_concurrency)
 
     def _may_hurry(self, run: _Run, mapped: bool = False) -> bool:
         """Say whether the fast lane may take a run."""

@@ -36,12 +36,14 @@ async def in_worker_thread(call: Callable[[], T]) -> T:
     return await _in_thread(call, _for_calls)
 
 
-async def run_in_worker_thread(run: Callable[[], T]) -> T:
-    """Do the same for a nested run that blocks."""
-    return await _in_thread(run, _for_runs)
+async def run_in_worker_thread(run: Callable[[], T], cancel: Callable[[], None] | None = None) -> T:
+    """Do the same for a nested run that blocks; being cancelled calls ``cancel``, to end it early."""
+    return await _in_thread(run, _for_runs, cancel)
 
 
-async def _in_thread(call: Callable[[], T], limit: _Limit) -> T:
+async def _in_thread(
+    call: Callable[[], T], limit: _Limit, cancel: Callable[[], None] | None = None
+) -> T:
     limiter = limit.get(None)
     if limiter is None:
         limiter = anyio.CapacityLimiter(MOST_THREADS)
@@ -51,6 +53,8 @@ async def _in_thread(call: Callable[[], T], limit: _Limit) -> T:
         await anyio.to_thread.run_sync(_fulfil, future, call, limiter=limiter)
     except BaseException:
         if not future.cancel():  # it has begun
+            if cancel is not None:
+                cancel()
             await outlast(future)
         raise
     try:

@@ -10,54 +10,58 @@ from collections.abc import Callable
 from typing import Any
 
 from hypergraph.events.dispatch import Dispatcher
-from hypergraph.events.types import EVENTS
 from hypergraph.execution.context import Settings
 from hypergraph.execution.drive import drive, run_now
-from hypergraph.execution.effects import (
-    Answer,
-    CacheFlush,
-    CacheGet,
-    CachePut,
-    Call,
-    Flow,
-    Nest,
-    Sleep,
-    Stream,
-)
+from hypergraph.execution.effects import Call, Flow, Nest, Sleep, Stream
 from hypergraph.execution.streaming import stream_chunks
+from hypergraph.runners.cancellation import Cancellation
+from hypergraph.runners.clock import Clock, SystemClock
+from hypergraph.runners.handlers import Handlers, plain_handlers
 from hypergraph.runners.limits import Limiter, Slot
 from hypergraph.runners.strategy import call_from_sync
-
-Handlers = dict[type, Callable[[Any], Any]]
 
 
 def carry_out(
     flow: Flow,
     settings: Settings,
-    sleep: Callable[[float], None],
+    clock: Clock,
     limiter: Limiter | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Any:
     """Carry out a flow to its end and return its result. Exceptions leave as they are.
 
-    ``limiter``: what bounds the calls of the run around this one.
+    ``limiter``: what bounds the calls of the run around this one. ``cancellation``: how that run is
+    cancelled.
     """
-    handlers: Handlers = {Call: _call, Nest: _nest, Sleep: lambda effect: sleep(effect.seconds)}
-    emit, cache = settings.emit, settings.cache
+    sleep = clock.sleep
+    if cancellation is not None and isinstance(clock, SystemClock):
+        sleep = cancellation.sleep
+    handlers: Handlers = {
+        **plain_handlers(settings),
+        Call: _call,
+        Nest: _nest,
+        Sleep: lambda effect: sleep(effect.seconds),
+    }
+    emit = settings.emit
     if emit is not None:
-        handlers.update(dict.fromkeys(EVENTS, emit.only or emit))
         handlers[Call] = _telling(emit)
         handlers[Stream] = lambda effect: stream_chunks(effect, settings)
-    if cache is not None:
-        get, put = cache.get, cache.put
-        handlers[CacheGet] = lambda effect: get(effect.key)
-        handlers[CachePut] = lambda effect: put(effect.key, effect.value)
-        handlers[Answer] = lambda effect: effect.program.answer(effect.values, cache)
-        handlers[CacheFlush] = lambda effect: cache.flush()
+    calls = handlers.keys() & {Call, Stream}
     if limiter is not None:
-        for kind in (Call, Stream):
-            if kind in handlers:
-                handlers[kind] = _limited(handlers[kind], limiter)
+        handlers.update({kind: _limited(handlers[kind], limiter) for kind in calls})
+    if cancellation is not None:
+        handlers.update({kind: _unless(cancellation, handlers[kind]) for kind in {*calls, Nest}})
     return run_now(drive(flow, handlers, emit))
+
+
+def _unless(cancellation: Cancellation, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what makes a call if the run has not been cancelled."""
+
+    def checked(effect: Any) -> Any:
+        cancellation.check()
+        return call(effect)
+
+    return checked
 
 
 def _limited(call: Callable[[Any], Any], limiter: Limiter) -> Callable[[Any], Any]:

@@ -1,51 +1,75 @@
-"""``hypergraph run``: run a graph once and print its outputs."""
+"""``hypergraph run``: run a graph once and print its outputs.
+
+Rule of this file: what is not the outputs of a completed run never looks like them: a run that pauses
+ends with a code of its own, and its JSON says so.
+"""
 
 from __future__ import annotations
 
 import argparse
-import inspect
+import json
+import shlex
 import sys
-import traceback
-from collections.abc import Awaitable, Mapping
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 
 from hypergraph.cli.errors import UsageError
 from hypergraph.cli.progress import progress
+from hypergraph.cli.running import (
+    add_runner,
+    finished,
+    is_usage,
+    names,
+    opened,
+    option_names,
+    options_of,
+    report,
+    say_how_to_fix_it_here,
+)
 from hypergraph.cli.target import add_target, load_graph
 from hypergraph.cli.timing import Timings
-from hypergraph.cli.values import INPUT_HELP, as_json, as_text, read_inputs
-from hypergraph.errors import (
-    GraphConfigError,
-    IncompatibleRunnerError,
-    InputError,
-    MissingExtraError,
-    MissingInputError,
-    RunnerError,
-    UnknownInputError,
-)
+from hypergraph.cli.values import INPUT_HELP, as_json, as_text, checked_json, pretty, read_inputs
 from hypergraph.events import EventProcessor
-from hypergraph.execution.places import Place
-from hypergraph.results import RunResult
-from hypergraph.runners import BaseRunner, resolve
+from hypergraph.graph import Graph
+from hypergraph.results import PauseInfo, RunResult, RunStatus
+from hypergraph.runners import BaseRunner
 
-_FRAMES = 6  # of the user's code
+PAUSED = 3
+_OPTIONS = ("max_concurrency", "max_iterations", "session_id", "workflow_id", "force_resume")
 
 
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "run", help="run a graph and print its outputs", description="Run a graph once."
+        "run",
+        help="run a graph and print its outputs",
+        description="Run a graph once. Ends with 3 when the run pauses to wait for an answer.",
     )
     add_target(parser)
     parser.add_argument(
         "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help=INPUT_HELP
     )
+    add_runner(parser)
     parser.add_argument(
-        "--runner", default="sync", metavar="NAME", help="a runner by name or package.module:Class"
+        "--db",
+        metavar="PATH",
+        help="keep the run as a workflow in this file of a SqliteCheckpointer, to be resumed",
     )
-    parser.add_argument("--select", metavar="A,B", help="print these outputs only")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--workflow-id", metavar="ID", help="the workflow to begin, to answer or to resume"
+    )
+    parser.add_argument(
+        "--force-resume", action="store_true", help="resume although the graph has changed"
+    )
+    parser.add_argument(
+        "--session-id", metavar="ID", help="what groups runs that belong together, for listeners"
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object: the outputs; or, if the run pauses, an object with status, "
+        "outputs, pauses and workflow_id",
+    )
     parser.add_argument("--timings", action="store_true", help="show how long each node took")
     parser.set_defaults(run=run)
 
@@ -54,53 +78,53 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the graph; returns the exit code."""
     graph = load_graph(arguments.target, full_traceback=arguments.traceback)
     inputs = read_inputs(arguments.input)
-    runner = resolve(arguments.runner)
+    with opened(arguments.runner, arguments.db) as runner:
+        options = options_of(arguments, runner, "run", _OPTIONS)
+        if arguments.select is not None:
+            options["select"] = names(arguments.select)
+        result = _result(runner, graph, inputs, options, arguments)
+    if result is None:
+        return 1
+    if isinstance(result, RunResult) and result.status is not RunStatus.COMPLETED:
+        return _halted(result, arguments)
+    outputs = _outputs(result)
+    print(as_json(outputs) if arguments.json else as_text(outputs))
+    return 0
+
+
+def _result(
+    runner: BaseRunner,
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    options: dict[str, Any],
+    arguments: argparse.Namespace,
+) -> Any:
+    """Return what the run comes to, or ``None`` when a node failed, which is reported."""
     timings = Timings()
     listeners = [*_watching(runner), *([timings] if arguments.timings else [])]
-    options: dict[str, Any] = {"event_processors": listeners} if listeners else {}
-    if arguments.select is not None:
-        options["select"] = [name.strip() for name in arguments.select.split(",") if name.strip()]
+    if listeners:
+        options["event_processors"] = listeners
     try:
-        result = _finished(runner.run(graph, inputs, **options))
+        result = finished(runner.run(graph, inputs, **options))
     except Exception as error:
-        if _is_usage(error):
-            _say_how_to_fix_it_here(error, arguments.target)
+        if is_usage(error):
+            say_how_to_fix_it_here(error, arguments.target)
             raise
-        _report(error, runner, full=arguments.traceback)
-        return 1
+        report(error, runner, full=arguments.traceback)
+        return None
     finally:
         if arguments.timings and timings:
             print(timings.table(), file=sys.stderr)
     if isinstance(result, RunResult) and result.error is not None:
-        _report(result.error, runner, full=arguments.traceback)
-        return 1
-    outputs = _outputs(result)
-    print(as_json(outputs) if arguments.json else as_text(outputs))
-    for pause in result.pauses if isinstance(result, RunResult) else ():
-        print(
-            f"hypergraph: paused at {pause.node_name!r}; it waits for {pause.response_key!r}",
-            file=sys.stderr,
-        )
-    return 0
+        report(result.error, runner, full=arguments.traceback)
+        return None
+    return result
 
 
 def _watching(runner: BaseRunner) -> list[EventProcessor]:
     """Return what shows progress, if the runner can be listened to."""
-    parameters = inspect.signature(runner.run).parameters.values()
-    listens = any(p.name == "event_processors" or p.kind is p.VAR_KEYWORD for p in parameters)
-    return progress() if listens else []
-
-
-def _finished(result: Any) -> Any:
-    """Return what a run comes to, awaiting it where it is a coroutine."""
-    if not isinstance(result, Awaitable):
-        return result
-    import asyncio
-
-    async def wait() -> Any:
-        return await result
-
-    return asyncio.run(wait())
+    known = option_names(runner.run)
+    return progress() if known is None or "event_processors" in known else []
 
 
 def _outputs(result: Any) -> Mapping[str, Any]:
@@ -111,36 +135,51 @@ def _outputs(result: Any) -> Mapping[str, Any]:
     raise UsageError(f"the runner returned a {type(result).__name__}, which cannot be shown")
 
 
-def _is_usage(error: Exception) -> bool:
-    """Say whether nothing has run: the graph, the inputs or the runner do not fit."""
-    if any(isinstance(note, Place) for note in getattr(error, "__notes__", ())):
-        return False
-    kinds = (InputError, GraphConfigError, IncompatibleRunnerError, RunnerError, MissingExtraError)
-    return isinstance(error, kinds)
+# --- runs that pause --------------------------------------------------------------------------
 
 
-def _say_how_to_fix_it_here(error: Exception, target: str) -> None:
-    """Replace the fix of an error, which speaks of Python, by one that can be typed here."""
-    if isinstance(error, MissingInputError):
-        error.fix = f"add {' '.join(f'-i {name}=...' for name in error.missing)}"
-    elif isinstance(error, UnknownInputError):
-        error.fix = f"give only inputs of the graph: hypergraph show {target} lists them"
+def _halted(result: RunResult, arguments: argparse.Namespace) -> int:
+    """Show a run that is not completed, and how it goes on; returns the exit code."""
+    if arguments.json:
+        checked_json(result.values)
+        shown = {
+            "status": result.status.value,
+            "outputs": dict(result.values),
+            "pauses": [_pause_json(pause) for pause in result.pauses],
+            "workflow_id": result.workflow_id,
+        }
+        print(json.dumps(shown, indent=2))
+    else:
+        print(as_text(result.values))
+    for pause in result.pauses:
+        print(
+            f"hypergraph: paused at {pause.node_name!r}; it waits for {pause.response_key!r}",
+            file=sys.stderr,
+        )
+    if result.pauses:
+        print(f"  To answer: {_answer(result, arguments)}", file=sys.stderr)
+        return PAUSED
+    print(f"hypergraph: the run is {result.status.value}", file=sys.stderr)
+    return 1
 
 
-def _report(error: BaseException, runner: BaseRunner, *, full: bool) -> None:
-    """Show the error as Python would, with the frames of the user's own code only."""
-    if full:
-        traceback.print_exception(error)
-        return
-    ours = {"hypergraph", "asyncio", type(runner).__module__.partition(".")[0]}
-    walked = list(traceback.walk_tb(error.__traceback__))
-    own = [(frame, line) for frame, line in walked if not _belongs(frame, ours)]
-    if own:
-        stack = traceback.StackSummary.extract(iter(own[-_FRAMES:]))
-        print("Traceback (nodes only; --traceback shows all of it):", file=sys.stderr)
-        print("".join(stack.format()), end="", file=sys.stderr)
-    print("".join(traceback.format_exception_only(error)), end="", file=sys.stderr)
+def _pause_json(pause: PauseInfo) -> dict[str, Any]:
+    found: dict[str, Any] = {"node": pause.node_name, "response_key": pause.response_key}
+    try:
+        json.dumps(pause.value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return {**found, "text": pretty(pause.value)}
+    return {**found, "value": pause.value}
 
 
-def _belongs(frame: FrameType, packages: set[str]) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
+def _answer(result: RunResult, arguments: argparse.Namespace) -> str:
+    """Return the command that takes the run on from here."""
+    answers = " ".join(f"-i {pause.response_key}=..." for pause in result.pauses)
+    if result.workflow_id is None:
+        return f"run it again with {answers} (--db PATH keeps what has been done)"
+    words = ["hypergraph run", shlex.quote(arguments.target)]
+    for option in ("runner", "db"):
+        if (value := getattr(arguments, option)) is not None:
+            words.append(f"--{option} {shlex.quote(value)}")
+    words.append(f"--workflow-id {shlex.quote(result.workflow_id)}")
+    return " ".join([*words, answers])

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
 from hypergraph.runners import inspect
-from hypergraph.runners.discovery import installed_version
+from hypergraph.discovery import installed_version
 from hypergraph.runners.registry import KNOWN
 
 

@@ -35,7 +35,7 @@ def read_inputs(arguments: Iterable[str]) -> dict[str, Any]:
             # Not shown: it may be a value whose name was forgotten.
             raise UsageError("--input takes NAME=VALUE or @FILE; one of them has no NAME=")
         try:
-            inputs[name.strip()] = _read_json(text)
+            inputs[name.strip()] = read_json(text)
         except (ValueError, RecursionError):
             inputs[name.strip()] = text
     return inputs
@@ -43,7 +43,7 @@ def read_inputs(arguments: Iterable[str]) -> dict[str, Any]:
 
 def _from_file(name: str) -> dict[str, Any]:
     try:
-        read = _read_json(Path(name).read_text(encoding="utf-8"))
+        read = read_json(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--input @{name}: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -57,7 +57,7 @@ def _from_file(name: str) -> dict[str, Any]:
     return read
 
 
-def _read_json(text: str) -> Any:
+def read_json(text: str) -> Any:
     """Return what the text says as JSON. Python's own ``NaN`` and ``Infinity`` are no JSON."""
     return json.loads(text, parse_constant=_refuse_constant)
 
@@ -68,6 +68,12 @@ def _refuse_constant(word: str) -> Any:
 
 def as_json(outputs: Mapping[str, Any]) -> str:
     """Return the outputs as a JSON object. Raises ``UsageError`` naming one that JSON cannot hold."""
+    checked_json(outputs)
+    return json.dumps(dict(outputs), indent=2)
+
+
+def checked_json(outputs: Mapping[str, Any], advice: str = "leave out --json") -> None:
+    """Return if JSON can hold the outputs. Raises ``UsageError`` naming one that it cannot."""
     for name, value in outputs.items():
         try:
             json.dumps(value, allow_nan=False)
@@ -75,9 +81,8 @@ def as_json(outputs: Mapping[str, Any]) -> str:
             kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
             raise UsageError(
                 f"output {name!r} is a {kind} that JSON cannot hold ({error}); --select other outputs, "
-                "or leave out --json"
+                f"or {advice}"
             ) from None
-    return json.dumps(dict(outputs), indent=2)
 
 
 def as_text(outputs: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from hypergraph.cache.base import Cache
 from hypergraph.checkpointers import Checkpointer
 from hypergraph.events.dispatch import Dispatcher
 from hypergraph.events.processor import EventProcessor
+from hypergraph.events.types import Event, RunStartEvent
 from hypergraph.execution.trail import Trail
 
 
@@ -90,7 +91,76 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a runner's ``execute`` is handed for a nested graph."""
+    """What the outer run hands down to a runner's ``execute`` for a nested graph.
+
+    The properties are for runners with a machinery of their own; those of the engine take ``settings``,
+    and ``scope``, the place of the nested run.
+    """
 
     settings: Settings
     scope: Scope
+
+    @property
+    def session_id(self) -> str | None:
+        """The session of the outer run."""
+        return self.settings.session_id
+
+    @property
+    def max_iterations(self) -> int:
+        """How often any one node may run."""
+        return self.settings.limit
+
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """The answers to interrupts of the nested graph, by response key; inputs like any other."""
+        return {} if self.scope.trail is None else self.scope.trail.answers
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the outer run was asked to stop; the nested one then ends before its next node."""
+        return self.settings.stopping(self.scope.trail)
+
+    @property
+    def event_processors(self) -> tuple[EventProcessor, ...]:
+        """What is to be told the events of the nested run, if anybody listens to the outer one.
+
+        It takes them as those of a run of its own, and gives them their place in the outer run.
+        """
+        return () if self.settings.emit is None else (Adopted(self.settings, self.scope),)
+
+
+class Adopted:
+    """Hands the events of a run to the listeners of the run around it.
+
+    The span ids become those of the outer run, and the run itself its child.
+    """
+
+    def __init__(self, settings: Settings, scope: Scope) -> None:
+        assert settings.emit is not None
+        self._emit = settings.emit
+        self._new_span_id = settings.new_span_id
+        self._scope = scope
+        self._session_id = settings.session_id
+        self._spans: dict[int, int] = {}
+
+    def on_event(self, event: Event) -> None:
+        """Hand on an event."""
+        parent = event.parent_span_id
+        changes: dict[str, Any] = {"span_id": self._span(event.span_id)}
+        changes["parent_span_id"] = (
+            self._scope.parent_span_id if parent is None else self._span(parent)
+        )
+        if isinstance(event, RunStartEvent):
+            changes["session_id"] = self._session_id
+            if parent is None:
+                changes["parent_run_id"] = self._scope.parent_run_id
+                changes["map_index"] = self._scope.map_index
+                changes["map_size"] = self._scope.map_size
+        self._emit(msgspec.structs.replace(event, **changes))
+
+    def _span(self, foreign: int) -> int:
+        """Return the span id that stands here for one of the nested run's."""
+        own = self._spans.get(foreign)
+        if own is None:
+            own = self._spans[foreign] = self._new_span_id()
+        return own

@@ -12,6 +12,7 @@ from typing import Any
 
 from hypergraph.content import MAX_TEXT, SCALARS, content_key, digest
 from hypergraph.errors import UnkeyableError
+from hypergraph.hooks import cache_keys, in_force
 from hypergraph.nodes import CallableNode
 
 
@@ -28,6 +29,8 @@ def definition_key(node: CallableNode) -> str:
     definition = known.definition
     if definition.unkeyable:
         raise UnkeyableError(definition.unkeyable, where=f"the definition of node {node.name!r}")
+    if in_force.cache_key and (added := cache_keys(node)):
+        return f"{definition.hash}+{digest(content_key(added))}"
     return definition.hash
 
 

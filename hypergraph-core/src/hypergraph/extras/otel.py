@@ -29,7 +29,7 @@ from hypergraph.events import (
     TypedEventProcessor,
 )
 from hypergraph.execution.places import Place
-from hypergraph.runners.discovery import installed_version
+from hypergraph.discovery import installed_version
 
 try:
     from opentelemetry import context as contexts, trace

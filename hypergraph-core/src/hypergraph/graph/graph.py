@@ -263,9 +263,9 @@ class Graph:
         """Return the graph as a node of another graph.
 
         ``namespaced=True`` prefixes its ports with ``name.``; ``runner`` overrides the parent's (an
-        instance, a class, or a registered name); ``complete_on_stop=True`` runs it to its end, once
-        begun, when the whole run is stopped. Raises ``GraphConfigError`` without any name, and
-        ``IncompatibleRunnerError`` when that runner does not support the graph.
+        instance, a class, or a name that is configured or registered); ``complete_on_stop=True`` runs
+        it to its end, once begun, when the whole run is stopped. Raises ``GraphConfigError`` without any
+        name, and ``IncompatibleRunnerError`` when that runner does not support the graph.
         """
         return GraphNode(self, name, namespaced, runner, complete_on_stop)
 

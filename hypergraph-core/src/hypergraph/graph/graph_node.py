@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the graph makes its own node; the two know each other by na
     from hypergraph.graph.graph import Graph
 
 _put = object.__setattr__
-_resolve_runner = deferred("hypergraph.runners.registry:resolve")
+_resolve_runner = deferred("hypergraph.config:resolve_runner")
 
 MapMode = Literal["zip", "product"]
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class GraphNode(HyperNode):
         return tuple(self.inner_inputs[outer] for outer in self.map_params)
 
     def with_runner(self, runner: Any) -> GraphNode:
-        """Return the node run by ``runner``: an instance, a class, a registered name, or ``None``.
+        """Return the node run by ``runner``: an instance, a class, a name, or ``None``.
 
         Raises ``IncompatibleRunnerError`` when that runner does not support the graph.
         """

@@ -6,19 +6,24 @@ that hypergraph asks of it has a default here that is built on these three.
 
 from __future__ import annotations
 
+import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, Self
 
 from hypergraph.capabilities import HasFeatures, RunnerCapabilities
 from hypergraph.errors import RunnerAPIError
+from hypergraph.execution.context import Context
 from hypergraph.graph import Graph
+from hypergraph.hooks import begin_run, in_force
 from hypergraph.results import RunResult
 
 RUNNER_API_VERSION = (1, 0)
 """The version of this contract: the major number grows when a runner has to change."""
 
+_HANDED_DOWN = {"event_processors": (), "session_id": None, "max_iterations": 1000}
 _CLAUSE = re.compile(r"(>=|<)(\d+)(?:\.(\d+))?")
 
 
@@ -57,6 +62,17 @@ def supports_runner_api(specifier: str) -> bool:
     return fits
 
 
+def _taken(run: Callable[..., Any], context: Context) -> dict[str, Any]:
+    """Return the options of the outer run, as far as they say something, that a nested ``run`` takes."""
+    parameters = inspect.signature(run).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {
+        name: value
+        for name, default in _HANDED_DOWN.items()
+        if (takes_all or name in parameters) and (value := getattr(context, name)) != default
+    }
+
+
 def _abstract_attribute() -> Any:
     """Return a value that every concrete subclass must replace, by an attribute or a property."""
 
@@ -72,17 +88,29 @@ class BaseRunner(ABC):
     ``name`` is what the runner calls itself (default: the name of the class). ``runner_api`` is the
     range of contract versions that it was written for; its default stays ``">=1,<2"`` for ever, so
     that a runner that says nothing is never taken for a newer one. ``capabilities`` is a class
-    attribute, or a property where it depends on how the runner was made.
+    attribute, or a property where it depends on how the runner was made. ``settings_class`` is a frozen
+    dataclass of what a configuration may say, or ``None`` if that is nothing.
     """
 
     name: ClassVar[str]
     runner_api: ClassVar[str] = ">=1,<2"
     capabilities: RunnerCapabilities = _abstract_attribute()
+    settings_class: ClassVar[type | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__
+
+    @classmethod
+    def from_settings(cls, settings: Any) -> Self:
+        """Return a runner made from settings, an instance of ``settings_class``.
+
+        This default hands every field that is not at its default to the constructor, by name.
+        """
+        given = {field.name: getattr(settings, field.name) for field in fields(settings)}
+        defaults = {field.name: field.default for field in fields(settings)}
+        return cls(**{name: v for name, v in given.items() if v is not defaults[name]})
 
     @abstractmethod
     def run(self, graph: Graph, *args: Any, **options: Any) -> Any:
@@ -101,23 +129,30 @@ class BaseRunner(ABC):
         """
 
     def validate(self, graph: HasFeatures) -> None:
-        """Return if this runner can run the graph; raises `IncompatibleRunnerError` if not."""
+        """Return if this runner can run the graph, and all plugins accept it.
+
+        To be called when a run begins. Raises `IncompatibleRunnerError`, and what a plugin raises.
+        """
         self.capabilities.validate_graph(graph, runner=type(self).__name__)
+        if in_force.asks:
+            begin_run(graph, self)
 
     def execute(
         self,
         graph: Graph,
         values: Mapping[str, Any],
-        context: Any,
+        context: Context,
     ) -> RunResult | Awaitable[RunResult]:
         """Run a nested graph on behalf of another runner.
 
-        ``context`` is what the outer run hands down; this default leaves it aside and goes through
-        the public ``run()``, whose result may be a `RunResult` or a mapping of outputs, awaited if
-        the capabilities say so. Override it to take part in the outer run's options and events.
-        Raises `RunnerAPIError` for any other result.
+        ``context`` is what the outer run hands down, a `Context`. This default goes through the public
+        ``run()``, with those of the outer run's options that it takes (``event_processors``,
+        ``session_id``, ``max_iterations``; all of them where it takes ``**options``). Its result may be
+        a `RunResult` or a mapping of outputs, awaited if the capabilities say so. Raises
+        `RunnerAPIError` for any other result.
         """
-        result = self.run(graph, values)
+        options = _taken(self.run, context)
+        result = self.run(graph, {**values, **context.answers}, **options)
         if self.capabilities.returns_coroutine:
             return self._awaited(result)
         return self._as_run_result(result)

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from hypergraph._deferred import deferred
 from hypergraph.cache import Cache
+from hypergraph.capabilities import HasFeatures
 from hypergraph.events.dispatch import check_processors, dispatcher
 from hypergraph.events.processor import EventProcessor
-from hypergraph.execution.context import Context, Scope, Settings
+from hypergraph.execution.context import Adopted, Context, Scope, Settings
 from hypergraph.execution.explain import CacheExplanation, explain_plan
 from hypergraph.execution.mapping import map_names, map_rows
 from hypergraph.execution.plan import Plan, plan_of
 from hypergraph.graph import Graph
 from hypergraph.graph.graph_node import check_map_mode, refuse_mapped_interrupts
+from hypergraph.hooks import Listeners, begin_run, in_force
 from hypergraph.results import new_run_id
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.clock import Clock, SystemClock
 from hypergraph.runners.options import DEFAULTS, Options
+from hypergraph.runners.settings import EngineSettings
 
-_random = deferred("random:random")  # needed when something is retried, and not before
-_span_ids = count(1)
+new_random = deferred("random:random")  # needed when something is retried, and not before
+new_span_id = count(1).__next__
 
 
 class EngineRunner(BaseRunner):
@@ -36,6 +39,8 @@ class EngineRunner(BaseRunner):
     event. ``clock``: the time, and how to wait before a retry. A runner holds no state of a run: one may
     serve many at once.
     """
+
+    settings_class: ClassVar[type | None] = EngineSettings
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class EngineRunner(BaseRunner):
         self.cache = cache
         self.event_processors = check_processors(event_processors)
         self.clock: Clock = clock if clock is not None else SystemClock()
+        self.plugin_listeners = Listeners()
 
     def explain_cache(
         self,
@@ -71,16 +77,30 @@ class EngineRunner(BaseRunner):
         )
 
     def accepted(self, graph: Graph) -> Plan:
-        """Return the plan of a graph that this runner supports. Raises ``IncompatibleRunnerError``."""
+        """Return the plan of a graph that is to run now, when this runner and all plugins accept it.
+
+        Raises ``IncompatibleRunnerError``, and what a plugin raises.
+        """
         plan = plan_of(graph)
         if plan.accepted_by is not self.capabilities:
-            self.capabilities.validate_graph(graph, runner=type(self).__name__)
+            self.validate(graph)
             plan.accepted_by = self.capabilities
+        if in_force.asks:
+            begin_run(graph, self, self.plugin_listeners)
         return plan
+
+    def validate(self, graph: HasFeatures) -> None:
+        """Return if this runner can run the graph; raises `IncompatibleRunnerError` if not.
+
+        Plugins are asked when a run begins.
+        """
+        self.capabilities.validate_graph(graph, runner=type(self).__name__)
 
     def unheard(self, options: Options) -> bool:
         """Say whether nobody listens to a run."""
-        return not (self.event_processors or options.event_processors)
+        return not (
+            self.event_processors or options.event_processors or self.plugin_listeners.heard
+        )
 
     def settings(
         self,
@@ -94,7 +114,9 @@ class EngineRunner(BaseRunner):
         One nested in another runner's tells its listeners too, and is stopped with it.
         """
         own = processors = (*self.event_processors, *options.event_processors)
-        if parent is not None:
+        if parent is None:
+            own = processors = self._with_plugins(own)
+        else:
             more["checkpointer"] = parent.checkpointer  # the whole run is one workflow
             more["stop"], more["handlers"] = parent.stop, parent.handlers
             more["follows"] = parent.follows
@@ -106,15 +128,22 @@ class EngineRunner(BaseRunner):
             limit=options.max_iterations,
             clock=self.clock.monotonic,
             wall=self.clock.time,
-            random=_random,
+            random=new_random,
             new_run_id=new_run_id,
-            new_span_id=_span_ids.__next__,
+            new_span_id=new_span_id,
             emit=dispatcher((*own, *listeners)),
             processors=processors,
             cache=self.cache,
             session_id=options.session_id,
             **more,
         )
+
+    def _with_plugins(self, own: tuple[EventProcessor, ...]) -> tuple[EventProcessor, ...]:
+        """Return the listeners of a run with those of plugins, if they do not hear it already."""
+        plugged = self.plugin_listeners.heard
+        if not plugged or any(isinstance(one, Adopted) for one in own):
+            return own
+        return (*own, *(one for one in plugged if not any(one is told for told in own)))
 
 
 class _Forward:

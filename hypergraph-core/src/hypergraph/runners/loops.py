@@ -7,28 +7,58 @@ result, the same exception object and, the other way round, an interruption.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from hypergraph.results import RunResult
+from hypergraph.runners.cancellation import current_cancellation
+
+T = TypeVar("T")
 
 
-def run_in_own_loop(nested_run: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
+def run_in_own_loop(nested_run: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end in a new event loop, and return its result.
 
-    The loop runs in this thread, or in a fresh one where a loop is running here already.
+    The loop runs in this thread, or in a fresh one where a loop is running here already. If this thread
+    runs on behalf of something that is cancelled, so is the coroutine.
     """
     if _inside_event_loop():
         return _run_in_fresh_thread(nested_run)
-    return asyncio.run(nested_run())
+    cancellation = current_cancellation.get()
+    if cancellation is None:
+        return asyncio.run(nested_run())
+
+    async def body() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        with cancellation.telling(lambda: _cancel(loop, task)):
+            return await nested_run()
+
+    try:
+        return asyncio.run(body())
+    except asyncio.CancelledError:
+        cancellation.check()
+        raise
 
 
-async def run_in_worker_thread(nested_run: Callable[[], RunResult]) -> RunResult:
-    """Run a blocking call in a worker thread with the context copied, and return its result."""
-    outcome = _Outcome()
-    await asyncio.to_thread(outcome.record, nested_run)
+async def run_in_worker_thread(
+    nested_run: Callable[[], T], cancel: Callable[[], None]
+) -> T:
+    """Run a blocking call in a worker thread with the context copied, and return its result.
+
+    Being cancelled meanwhile calls ``cancel``, and is raised when the call has ended.
+    """
+    outcome: _Outcome[T] = _Outcome()
+    thread = asyncio.ensure_future(asyncio.to_thread(outcome.record, nested_run))
+    try:
+        await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        cancel()
+        while not thread.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(thread)
+        raise
     return outcome.unwrap()
 
 
@@ -40,7 +70,7 @@ def _inside_event_loop() -> bool:
     return True
 
 
-class _Outcome:
+class _Outcome(Generic[T]):
     """What a call in another thread came to.
 
     An exception travels in here and not in a future, because a future refuses ``StopIteration``
@@ -49,17 +79,17 @@ class _Outcome:
 
     __slots__ = ("error", "result")
 
-    result: RunResult
+    result: T
     error: BaseException | None
 
-    def record(self, call: Callable[[], RunResult]) -> None:
+    def record(self, call: Callable[[], T]) -> None:
         self.error = None
         try:
             self.result = call()
         except BaseException as error:
             self.error = error
 
-    def unwrap(self) -> RunResult:
+    def unwrap(self) -> T:
         if self.error is None:
             return self.result
         try:
@@ -68,12 +98,12 @@ class _Outcome:
             self.error = None  # the traceback holds this frame: leave no reference cycle
 
 
-def _run_in_fresh_thread(nested_run: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
-    outcome = _Outcome()
+def _run_in_fresh_thread(nested_run: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    outcome: _Outcome[T] = _Outcome()
     cancelled, finished = threading.Event(), threading.Event()
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 
-    async def body() -> RunResult:
+    async def body() -> T:
         running.append((asyncio.get_running_loop(), asyncio.current_task()))
         if cancelled.is_set():
             raise asyncio.CancelledError

@@ -18,6 +18,7 @@ from typing import Any
 from importlib_metadata import EntryPoint
 
 from hypergraph.capabilities import GraphFeatures, RunnerCapabilities
+from hypergraph.discovery import Offer, forget, installed_version, offers
 from hypergraph.errors import (
     AmbiguousRunnerError,
     BrokenRunnerError,
@@ -28,8 +29,8 @@ from hypergraph.errors import (
     did_you_mean,
 )
 from hypergraph.runners.base import RUNNER_API_VERSION, BaseRunner, supports_runner_api
-from hypergraph.runners.discovery import GROUP, Offer, installed_version, offers
 
+GROUP = "hypergraph.runners"
 IN_PROCESS = "(registered in this process)"
 KNOWN = {
     "sync": "hypergraph-runner-sync",
@@ -78,7 +79,7 @@ def get(name: str) -> type[BaseRunner]:
     """
     if name in _registered:
         return _registered[name]
-    found = offers().get(name)
+    found = offers(GROUP).get(name)
     if found is None:
         if ":" in name:
             return _by_path(name)
@@ -103,7 +104,7 @@ def resolve(spec: BaseRunner | type[BaseRunner] | str) -> BaseRunner:
         return spec
     if isinstance(spec, str):
         return get(spec)()
-    return _checked(spec, getattr(spec, "__name__", type(spec).__name__), "runner=")()
+    return runner_class(spec, getattr(spec, "__name__", type(spec).__name__), "runner=")()
 
 
 def register(name: str, cls: type[BaseRunner], replace: bool = False) -> None:
@@ -119,7 +120,7 @@ def register(name: str, cls: type[BaseRunner], replace: bool = False) -> None:
             fix="use a short word without colons, such as 'mine'",
             name=name,
         )
-    _checked(cls, name, "register()")
+    runner_class(cls, name, "register()")
     if not replace and _registered.get(name, cls) is not cls:
         raise RunnerError(
             f"A runner named {name!r} is already registered: {_path(_registered[name])}.",
@@ -151,7 +152,7 @@ def available() -> Mapping[str, str]:
 
     A name that two distributions offer is listed with both.
     """
-    names = {name: " and ".join(_sources(found)) for name, found in offers().items()}
+    names = {name: " and ".join(_sources(found)) for name, found in offers(GROUP).items()}
     names |= dict.fromkeys(_registered, IN_PROCESS)
     return dict(sorted(names.items()))
 
@@ -164,7 +165,7 @@ def inspect() -> Mapping[str, RunnerInfo]:
 def refresh() -> None:
     """Read again what is installed, for instance after ``pip install`` in a running notebook."""
     importlib.invalidate_caches()
-    offers.cache_clear()
+    forget()
 
 
 def supporting(features: GraphFeatures) -> tuple[str, ...]:
@@ -182,7 +183,7 @@ def _inspect(name: str) -> RunnerInfo:
         RunnerAPIError: RunnerState.INCOMPATIBLE,
         AmbiguousRunnerError: RunnerState.AMBIGUOUS,
     }
-    found = () if name in _registered else offers()[name]
+    found = () if name in _registered else offers(GROUP)[name]
     error: RunnerError | None = None
     capabilities = None
     target = " and ".join(offer.entry_point.value for offer in found)
@@ -210,7 +211,7 @@ def _load(name: str, offer: Offer) -> type[BaseRunner]:
         loaded = offer.entry_point.load()
     except (Exception, SystemExit) as error:
         raise _broken(name, offer.source, offer.entry_point.value, error) from error
-    return _checked(loaded, name, offer.source)
+    return runner_class(loaded, name, offer.source)
 
 
 def _by_path(path: str) -> type[BaseRunner]:
@@ -235,11 +236,14 @@ def _by_path(path: str) -> type[BaseRunner]:
         ) from error
     except (Exception, SystemExit) as error:
         raise _broken(path, module, path, error) from error
-    return _checked(loaded, path, module)
+    return runner_class(loaded, path, module)
 
 
-def _checked(candidate: Any, name: str, source: str) -> type[BaseRunner]:
-    """Return the candidate if it is a runner class of this contract; raise if it is not."""
+def runner_class(candidate: Any, name: str, source: str) -> type[BaseRunner]:
+    """Return the candidate if it is a runner class of this contract. Raises `RunnerAPIError` if not.
+
+    ``name`` and ``source`` say in the message what it is called and where it comes from.
+    """
     if not (isinstance(candidate, type) and issubclass(candidate, BaseRunner)):
         what = candidate.__name__ if isinstance(candidate, type) else type(candidate).__name__
         raise RunnerAPIError(

@@ -13,10 +13,13 @@ from typing import Any
 
 from hypergraph._deferred import deferred
 from hypergraph.graph import Graph
+from hypergraph.hooks import part_of_a_run
 from hypergraph.results import RunResult
 from hypergraph.runners.base import BaseRunner
+from hypergraph.runners.cancellation import Cancellation, current_cancellation
 
-InThread = Callable[[Callable[[], RunResult]], Awaitable[RunResult]]
+InThread = Callable[[Callable[[], RunResult], Callable[[], None]], Awaitable[RunResult]]
+"""Calls the first function in a worker thread, and the second one here when the caller is cancelled."""
 
 _run_in_own_loop = deferred("hypergraph.runners.loops:run_in_own_loop")
 _run_in_worker_thread = deferred("hypergraph.runners.loops:run_in_worker_thread")
@@ -49,14 +52,15 @@ def call_from_sync(
     already, in a fresh thread with this thread's context copied. Exceptions arrive as the same
     objects; a Ctrl-C in the meantime cancels the nested run before it is raised.
     """
-    if STRATEGIES[False, nested.capabilities.returns_coroutine] is Strategy.CALL:
-        return _finished(nested.execute(graph, values, context))
+    with part_of_a_run(graph):
+        if STRATEGIES[False, nested.capabilities.returns_coroutine] is Strategy.CALL:
+            return _finished(nested.execute(graph, values, context))
 
-    async def nested_run() -> RunResult:
-        return await _pending(nested.execute(graph, values, context))
+        async def nested_run() -> RunResult:
+            return await _pending(nested.execute(graph, values, context))
 
-    result: RunResult = _run_in_own_loop(nested_run)
-    return result
+        result: RunResult = _run_in_own_loop(nested_run)
+        return result
 
 
 async def call_from_async(
@@ -69,18 +73,23 @@ async def call_from_async(
     """Run a nested graph for a parent that awaits, and return its result.
 
     A runner that blocks gets a worker thread with the context copied, so the event loop goes on.
-    Exceptions arrive as the same objects. A thread cannot be stopped: when the parent is cancelled,
-    a nested run in one ends by itself, and its result is dropped. ``in_thread`` is another way to call
-    something in a worker thread: for event loops that are not asyncio's, or to wait for its end.
+    Exceptions arrive as the same objects. A thread cannot be stopped: when the parent is cancelled, it
+    waits for the nested run, which is told by its `Cancellation` and ends before its next call.
+    ``in_thread`` is another way to call something in a worker thread: for event loops that are not
+    asyncio's.
     """
-    if STRATEGIES[True, nested.capabilities.returns_coroutine] is Strategy.AWAIT:
-        return await _pending(nested.execute(graph, values, context))
+    with part_of_a_run(graph):
+        if STRATEGIES[True, nested.capabilities.returns_coroutine] is Strategy.AWAIT:
+            return await _pending(nested.execute(graph, values, context))
 
-    def nested_run() -> RunResult:
-        return _finished(nested.execute(graph, values, context))
+        cancellation = Cancellation()
 
-    result: RunResult = await in_thread(nested_run)
-    return result
+        def nested_run() -> RunResult:
+            current_cancellation.set(cancellation)  # in the thread's own copy of the context
+            return _finished(nested.execute(graph, values, context))
+
+        result: RunResult = await in_thread(nested_run, cancellation.request)
+        return result
 
 
 def _finished(result: RunResult | Awaitable[RunResult]) -> RunResult:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
         kill_process,
         recorded,
     )
+    from hypergraph.testing.pytest_suites import CheckpointerSuite, RunnerSuite
     from hypergraph.testing.reference_runner import ReferenceRunner
-    from hypergraph.testing.suite import CheckpointerSuite, RunnerSuite
+    from hypergraph.testing.report import Report, RuleResult
+    from hypergraph.testing.validating import validate_runner
 
 __all__ = [
     "CheckpointerSuite",
@@ -29,10 +31,13 @@ __all__ = [
     "Executions",
     "ManualClock",
     "ReferenceRunner",
+    "Report",
+    "RuleResult",
     "RunnerSuite",
     "as_async",
     "kill_process",
     "recorded",
+    "validate_runner",
 ]
 
 __getattr__, __dir__ = lazy_module(
@@ -45,8 +50,11 @@ __getattr__, __dir__ = lazy_module(
         "recorded": "hypergraph.testing.crash",
         "as_async": "hypergraph.testing.asynchrony",
         "ManualClock": "hypergraph.testing.clock",
-        "CheckpointerSuite": "hypergraph.testing.suite",
-        "RunnerSuite": "hypergraph.testing.suite",
+        "CheckpointerSuite": "hypergraph.testing.pytest_suites",
+        "RunnerSuite": "hypergraph.testing.pytest_suites",
         "ReferenceRunner": "hypergraph.testing.reference_runner",
+        "Report": "hypergraph.testing.report",
+        "RuleResult": "hypergraph.testing.report",
+        "validate_runner": "hypergraph.testing.validating",
     },
 )

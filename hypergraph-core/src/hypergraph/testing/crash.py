@@ -85,11 +85,16 @@ class Executions:
             self.before(path)
 
     @property
+    def calls(self) -> list[str]:
+        """The path of every call so far, in order."""
+        if self.file is None:
+            return list(self._seen)
+        return Path(self.file).read_text().splitlines() if os.path.exists(self.file) else []
+
+    @property
     def counts(self) -> Counter[str]:
         """The number of calls so far, by path."""
-        if self.file is None:
-            return Counter(self._seen)
-        return Counter(Path(self.file).read_text().split() if os.path.exists(self.file) else ())
+        return Counter(self.calls)
 
 
 register_key(Executions, lambda executions: ())  # to count is not to change what is computed

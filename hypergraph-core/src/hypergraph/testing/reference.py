@@ -291,11 +291,14 @@ class Interpreter:
     # -- nested graphs -----------------------------------------------------------------------
 
     def nest(
-        self, node: GraphNode, inputs: dict[str, Any], item: int | None = None
+        self, node: GraphNode, inputs: dict[str, Any], item: tuple[int, int] | None = None
     ) -> dict[str, Any]:
-        """Run the inner graph; the result holds only the inner outputs that were produced."""
-        where = self.where if item is None else f"{self.where} (map item {item})"
-        child = self.child(f"{self.path}{node.name}/", where)
+        """Run the inner graph; the result holds only the inner outputs that were produced.
+
+        ``item``: which item of a mapped graph it is, from 0, and of how many.
+        """
+        where = self.where if item is None else f"{self.where} (map item {item[0]})"
+        child = self.child(f"{self.path}{node.name}/", where, item)
         child.trace, child.counts = self.trace, self.counts
         child.answer, child.asked = self.answer, self.asked
         inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
@@ -304,12 +307,12 @@ class Interpreter:
             outer: outputs[name] for outer, name in node.inner_outputs.items() if name in outputs
         }
 
-    def child(self, path: str, where: str) -> Interpreter:
+    def child(self, path: str, where: str, item: tuple[int, int] | None = None) -> Interpreter:
         """Make the run of a nested graph: the same limit, counted separately."""
         return type(self)(max_iterations=self.max_iterations, where=where, path=path)
 
     def nest_mapped(self, node: GraphNode, inputs: dict[str, Any]) -> dict[str, Any]:
         """Rule: `map_over(...)` runs it once per item, its outputs becoming lists in item order."""
-        items = items_of(inputs, node.map_params, node.map_mode)
-        results = [self.nest(node, item, index) for index, item in enumerate(items)]
+        items = list(items_of(inputs, node.map_params, node.map_mode))
+        results = [self.nest(node, item, (i, len(items))) for i, item in enumerate(items)]
         return {name: [result.get(name) for result in results] for name in node.outputs}

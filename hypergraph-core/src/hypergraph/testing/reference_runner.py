@@ -24,10 +24,12 @@ from hypergraph.events import (
     dispatcher,
 )
 from hypergraph.events.dispatch import Emit
-from hypergraph.graph import Graph
+from hypergraph.graph import Graph, GraphNode
 from hypergraph.nodes import CallableNode, GateNode
 from hypergraph.results import RunStatus, new_run_id
 from hypergraph.runners.base import BaseRunner, chosen_inputs
+from hypergraph.runners.nesting import leaf_call, nested_context
+from hypergraph.runners.strategy import call_from_sync
 from hypergraph.testing.reference import Interpreter, ReferenceResult
 from hypergraph.testing.values import chunks_of, collect, items_of, names_of
 
@@ -38,10 +40,12 @@ class ObservedInterpreter(Interpreter):
     """The interpreter, telling listeners what happens."""
 
     emit: Emit | None = None
+    listeners: Sequence[EventProcessor] = ()
+    session_id: str | None = None
     run_id: str
     span: int
     parent: tuple[str | None, int | None] = (None, None)  # (run id, span id)
-    map_index: int | None = None
+    item: tuple[int | None, int | None] | None = None  # of a map: its index, and how many there are
     node_span: int
 
     def say(self, kind: Any, span: int, parent: int | None, **details: Any) -> None:
@@ -62,22 +66,21 @@ class ObservedInterpreter(Interpreter):
         """Run, between a start and an end event."""
         self.graph, self.run_id = graph, new_run_id()
         self.span, started = next(_span_ids), time.perf_counter()
-        details = {"started_at": time.time(), "parent_run_id": self.parent[0]}
-        self.say(
-            RunStartEvent,
-            self.span,
-            self.parent[1],
-            inputs=inputs,
-            map_index=self.map_index,
-            **details,
-        )
+        details = {
+            "started_at": time.time(),
+            "session_id": self.session_id,
+            "parent_run_id": self.parent[0],
+        }
+        index, size = self.item or (None, None)
+        place = {"map_index": index, "map_size": size}
+        self.say(RunStartEvent, self.span, self.parent[1], inputs=inputs, **place, **details)
         outputs: dict[str, Any] = {}
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             result = super().run(graph, inputs, select=select, allow_extra=allow_extra)
             outputs = result.outputs
             return result
-        except Exception as error:
+        except BaseException as error:
             failure = error
             raise
         finally:
@@ -93,7 +96,7 @@ class ObservedInterpreter(Interpreter):
         self.say(NodeStartEvent, span, self.span, node_name=name, inputs=inputs)
         try:
             result = super().execute(name, inputs)
-        except Exception as error:
+        except BaseException as error:
             took = (time.perf_counter() - started) * 1000
             self.say(NodeErrorEvent, span, self.span, node_name=name, error=error, duration_ms=took)
             raise
@@ -107,8 +110,11 @@ class ObservedInterpreter(Interpreter):
 
     def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
         """Call the function; each chunk of a generator is an event."""
-        if not node.is_generator:
-            return super().call(node, inputs)
+        with leaf_call():
+            return self.stream(node, inputs) if node.is_generator else super().call(node, inputs)
+
+    def stream(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
+        """Call a generator, and tell of each chunk as it comes."""
         chunks = []
         named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
         for index, chunk in enumerate(chunks_of(node.func(**named))):
@@ -117,10 +123,31 @@ class ObservedInterpreter(Interpreter):
             chunks.append(chunk)
         return collect(node, chunks)
 
-    def child(self, path: str, where: str) -> Interpreter:
+    def nest(
+        self, node: GraphNode, inputs: dict[str, Any], item: tuple[int, int] | None = None
+    ) -> dict[str, Any]:
+        """Run the inner graph here, or on the runner that it brings."""
+        if node.runner is None:
+            return super().nest(node, inputs, item)
+        context = nested_context(
+            event_processors=self.listeners,
+            run_id=self.run_id,
+            span_id=self.node_span,
+            session_id=self.session_id,
+            max_iterations=self.max_iterations,
+            map_index=None if item is None else item[0],
+            map_size=None if item is None else item[1],
+        )
+        result = call_from_sync(node.runner, node.graph, node.inside(inputs), context)
+        if result.error is not None:
+            raise result.error
+        return node.outside(result.values)
+
+    def child(self, path: str, where: str, item: tuple[int, int] | None = None) -> Interpreter:
         """Make a nested run that tells the same listeners."""
         child = type(self)(max_iterations=self.max_iterations, where=where, path=path)
-        child.emit, child.parent = self.emit, (self.run_id, self.node_span)
+        child.emit, child.listeners, child.session_id = self.emit, self.listeners, self.session_id
+        child.parent, child.item = (self.run_id, self.node_span), item
         return child
 
 
@@ -138,7 +165,8 @@ class ReferenceRunner(BaseRunner):
         self, where: str, limit: int, processors: Sequence[EventProcessor]
     ) -> ObservedInterpreter:
         made = self.interpreter(max_iterations=limit, where=where)
-        made.emit = dispatcher((*self.event_processors, *processors))
+        made.listeners = (*self.event_processors, *processors)
+        made.emit = dispatcher(made.listeners)
         return made
 
     def run(
@@ -148,6 +176,7 @@ class ReferenceRunner(BaseRunner):
         *,
         values: Mapping[str, Any] | None = None,
         select: str | Sequence[str] | None = None,
+        session_id: str | None = None,
         max_iterations: int = 1000,
         event_processors: Sequence[EventProcessor] = (),
         allow_extra: bool = False,
@@ -155,6 +184,7 @@ class ReferenceRunner(BaseRunner):
         """Run the graph once and return its outputs."""
         self.validate(graph)
         run = self._interpreter(f"graph {graph.name!r}", max_iterations, event_processors)
+        run.session_id = session_id
         given = chosen_inputs(inputs, values)
         return run.run(graph, given, select=select, allow_extra=allow_extra).outputs
 
@@ -177,7 +207,7 @@ class ReferenceRunner(BaseRunner):
         for index, item in enumerate(items_of(given, names_of(map_over), map_mode)):
             where = f"graph {graph.name!r} (map item {index})"
             run = self._interpreter(where, max_iterations, event_processors)
-            run.map_index = index
+            run.item = (index, None)
             try:
                 results.append(run.run(graph, item).outputs)
             except Exception as error:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from hypergraph.checkpointers import StepKind, StepRecord, Workflow, WorkflowStatus
+from hypergraph.cli.tables import aligned, printable
 from hypergraph.cli.values import as_text, pretty
 from hypergraph.cli.workflows.standins import kind_of, size_of
 
@@ -38,7 +39,7 @@ def state_of(workflow: Workflow) -> str:
 def listed(workflows: Iterable[Workflow], now: float) -> str:
     """Return a table with a line for each workflow."""
     rows = [_HEAD, *(_row(workflow, now) for workflow in workflows)]
-    return "\n".join(_aligned(rows, right={3}))
+    return "\n".join(aligned(rows, right={3}))
 
 
 def _row(workflow: Workflow, now: float) -> tuple[str, ...]:
@@ -54,19 +55,6 @@ def _row(workflow: Workflow, now: float) -> tuple[str, ...]:
         ago(now - workflow.updated_at),
         ", ".join(waits),
     )
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> Iterator[str]:
-    """Yield the rows as lines; the last column is as wide as it likes."""
-    printed = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*printed)]
-    widths[-1] = 0
-    for row in printed:
-        cells = (
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
-        )
-        yield "  ".join(cells).rstrip()
 
 
 # --- one workflow -----------------------------------------------------------------------------
@@ -86,7 +74,7 @@ def header(workflow: Workflow, now: float) -> str:
     }
     rows = [(f"  {name}", text) for name, text in facts.items() if text]
     title = printable(f"{workflow.id}  {state_of(workflow)}")
-    return "\n".join([title, *_aligned(rows), *_goes_on(workflow)])
+    return "\n".join([title, *aligned(rows), *_goes_on(workflow)])
 
 
 def _goes_on(workflow: Workflow) -> list[str]:
@@ -119,7 +107,7 @@ def history(steps: Sequence[StepRecord], *, values: bool, every: bool) -> str:
     """
     shown = steps if every else steps[-ROWS:]
     rows = [("superstep", "node", "kind", "time", "values"), *_steps(shown, values)]
-    lines = list(_aligned(rows, right={0, 3}))
+    lines = list(aligned(rows, right={0, 3}))
     if values:
         blocks = [[line, *_values(step)] for line, step in zip(lines[1:], shown)]
         lines = [lines[0], *(line for block in blocks for line in block)]
@@ -217,16 +205,6 @@ def _value_json(value: Any, shown: bool) -> dict[str, Any]:
 
 
 # --- words ------------------------------------------------------------------------------------
-
-
-def printable(text: str) -> str:
-    """Return a text on one line, with escapes for what would move the cursor or worse."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
-        for one in text
-    )
 
 
 def shortened(text: str) -> str:

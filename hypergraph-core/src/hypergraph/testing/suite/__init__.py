@@ -1,41 +1,38 @@
-"""`RunnerSuite`: what every runner must do, as one class to inherit from; `CheckpointerSuite` likewise.
+"""The rules that runners, checkpointers and caches keep, by group.
 
-Rule of this package: one file per subject; a test's name says what is promised, its graph fits on
-a few lines, and its failure tells a runner's author what to do.
+Rule of this package: one file per subject, no pytest; a rule's name says what is promised, its graph
+fits on a few lines, and its failure tells an author what to do.
 """
 
 from __future__ import annotations
 
-import pytest
+from hypergraph.testing.kit import Rules
+from hypergraph.testing.suite.awaiting import AsyncRules
+from hypergraph.testing.suite.base import RunnerRules
+from hypergraph.testing.suite.capabilities import CapabilityRules
+from hypergraph.testing.suite.checkpointers import CheckpointerRules
+from hypergraph.testing.suite.cycles import CycleRules
+from hypergraph.testing.suite.dags import DagRules
+from hypergraph.testing.suite.errors import ErrorRules
+from hypergraph.testing.suite.gates import GateRules
+from hypergraph.testing.suite.generators import GeneratorRules
+from hypergraph.testing.suite.interrupting import InterruptRules
+from hypergraph.testing.suite.mapping import MapRules
+from hypergraph.testing.suite.nested_map import NestedMapRules
+from hypergraph.testing.suite.nesting import NestingRules
+from hypergraph.testing.suite.observing import EventRules
+from hypergraph.testing.suite.storing import StoringRules
+from hypergraph.testing.suite.streaming import StreamRules
 
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in (
-    "base", "capabilities", "checkpointers", "cycles", "dags", "errors", "gates", "generators",
-    "mapping", "nesting", "observing", "storing",
-)))  # fmt: skip
+__all__ = ["CHECKPOINTER_RULES", "RUNNER_RULES"]
 
-from hypergraph.testing.suite.awaiting import AsyncRules  # noqa: E402
-from hypergraph.testing.suite.capabilities import CapabilityRules  # noqa: E402
-from hypergraph.testing.suite.checkpointers import CheckpointerSuite  # noqa: E402
-from hypergraph.testing.suite.cycles import CycleRules  # noqa: E402
-from hypergraph.testing.suite.dags import DagRules  # noqa: E402
-from hypergraph.testing.suite.errors import ErrorRules  # noqa: E402
-from hypergraph.testing.suite.gates import GateRules  # noqa: E402
-from hypergraph.testing.suite.generators import GeneratorRules  # noqa: E402
-from hypergraph.testing.suite.interrupting import InterruptRules  # noqa: E402
-from hypergraph.testing.suite.mapping import MapRules  # noqa: E402
-from hypergraph.testing.suite.nesting import NestingRules  # noqa: E402
-from hypergraph.testing.suite.observing import EventRules  # noqa: E402
-from hypergraph.testing.suite.streaming import StreamRules  # noqa: E402
-
-__all__ = ["CheckpointerSuite", "RunnerSuite"]
-
-
-class RunnerSuite(
+RUNNER_RULES: tuple[type[RunnerRules], ...] = (
     CapabilityRules,
     DagRules,
     GateRules,
     CycleRules,
     NestingRules,
+    NestedMapRules,
     MapRules,
     GeneratorRules,
     ErrorRules,
@@ -43,13 +40,8 @@ class RunnerSuite(
     AsyncRules,
     InterruptRules,
     StreamRules,
-):
-    """Inherit, and give the class a fixture ``runner``; pytest does the rest.
+)
+"""What a runner is asked, in the order in which it is asked."""
 
-    ```python
-    class TestMyRunner(RunnerSuite):
-        @pytest.fixture
-        def runner(self):
-            return MyRunner()
-    ```
-    """
+CHECKPOINTER_RULES: tuple[type[Rules], ...] = (StoringRules, CheckpointerRules)
+"""What a store of workflows is asked."""

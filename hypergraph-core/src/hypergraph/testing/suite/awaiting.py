@@ -6,24 +6,25 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
 from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.asynchrony import as_async
-from hypergraph.testing.suite.base import SuiteBase, notes_of
+from hypergraph.testing.kit import cases, raises, skip
+from hypergraph.testing.suite.base import RunnerRules, notes_of
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND
 from hypergraph.testing.suite.gates import is_even, left, right
 
 PATIENCE = 10_000  # turns of the event loop after which nobody else will come
 PROBLEM = LookupError("a problem of the user's own")
-SEEDS = pytest.mark.parametrize("seed", range(4))
+SEEDS = cases("seed", range(4))
 
 
-class AsyncRules(SuiteBase):
+class AsyncRules(RunnerRules):
     """Graphs with async nodes, for runners that declare ``supports_async_nodes``."""
+
+    group = "async nodes"
 
     def twin(self, graph: Graph, seed: int = 0) -> Graph:
         """Return the same graph with all its functions async, finishing in an order by the seed."""
@@ -46,7 +47,7 @@ class AsyncRules(SuiteBase):
         """Skip what only makes sense where all nodes share the event loop of the caller."""
         capabilities = runner.capabilities
         if not capabilities.returns_coroutine or capabilities.supports_distributed:
-            pytest.skip("the runner does not run nodes on the event loop of its caller")
+            skip("the runner does not run nodes on the event loop of its caller")
 
     @SEEDS
     def test_async_nodes_give_what_plain_functions_give(
@@ -87,7 +88,7 @@ class AsyncRules(SuiteBase):
                 if len(arrived) == 3:
                     return x
                 await self.pause()
-            pytest.fail("the nodes of a generation must be started together")
+            raise TimeoutError("the nodes of a generation must be started together")
 
         nodes = [node(meet, name=f"n{i}", output_name=f"out{i}") for i in range(3)]
         self.refused_unless_declared(runner, Graph(nodes), {"x": 1})
@@ -124,7 +125,7 @@ class AsyncRules(SuiteBase):
         nodes = [self.waiting("a", log), node(fail), self.waiting("b", log)]
         self.refused_unless_declared(runner, Graph(nodes), {"x": 1})
         self.in_one_loop(runner)
-        with pytest.raises(LookupError) as caught:
+        with raises(LookupError) as caught:
             self.run_graph(runner, Graph(nodes), {"x": 1})
         assert caught.value is PROBLEM
         assert len(notes_of(PROBLEM)) == 1
@@ -143,7 +144,7 @@ class AsyncRules(SuiteBase):
             while len(log) < 3:
                 await asyncio.sleep(0)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            with raises(asyncio.CancelledError):
                 await task
             assert asyncio.all_tasks() == before, "the run left tasks behind"
 

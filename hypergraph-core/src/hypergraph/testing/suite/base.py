@@ -11,24 +11,24 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-import pytest
-
 from hypergraph.errors import IncompatibleRunnerError
 from hypergraph.graph import Graph
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.asynchrony import step_aside
+from hypergraph.testing.crash import Executions
+from hypergraph.testing.kit import Rules, fail, skip
 
 
-class SuiteBase:
-    """Helpers. Override `values_of` or `rows_of` for a runner with results of its own kind."""
+class RunnerRules(Rules):
+    """Helpers. Override `values_of` or `rows_of` for a runner with results of its own kind.
 
-    @pytest.fixture
-    def runner(self) -> BaseRunner:
-        """Return the runner under test."""
-        pytest.fail(
-            f"{type(self).__name__} has no runner to test. Give it a fixture:\n"
-            "    @pytest.fixture\n    def runner(self): return MyRunner()"
-        )
+    ``make`` makes another runner like the one under test, where that is known; ``registered`` is the
+    name of its entry point, if it has one; ``gave`` is what the last run or map of the rule gave.
+    """
+
+    make: Callable[[], BaseRunner] | None = None
+    registered: str | None = None
+    gave: Any = None
 
     # -- running -----------------------------------------------------------------------------
 
@@ -40,14 +40,16 @@ class SuiteBase:
         A runner that does not declare what the graph needs must refuse it; the test ends there.
         """
         self.refused_unless_declared(runner, graph, inputs)
-        return self.values_of(self._called(runner, runner.run, graph, inputs, options))
+        self.gave = self.called(runner, runner.run, graph, inputs, **options)
+        return self.values_of(self.gave)
 
     def map_graph(
         self, runner: BaseRunner, graph: Graph, inputs: Any = None, **options: Any
     ) -> list[Any]:
         """Map the graph and return one dict of outputs (or one exception) per item."""
         self.refused_unless_declared(runner, graph, inputs)
-        return self.rows_of(self._called(runner, runner.map, graph, inputs, options))
+        self.gave = self.called(runner, runner.map, graph, inputs, **options)
+        return self.rows_of(self.gave)
 
     def refused_unless_declared(self, runner: BaseRunner, graph: Graph, inputs: Any = None) -> None:
         """Return if the runner declares all the graph needs; else see that it refuses, and skip."""
@@ -56,36 +58,37 @@ class SuiteBase:
             return
         capability = f"{type(runner).__name__} does not declare {missing.capability}"
         try:
-            result = self._called(runner, runner.run, graph, inputs, {})
+            result = self.called(runner, runner.run, graph, inputs)
         except IncompatibleRunnerError as error:
             if error.feature != missing.name:
-                pytest.fail(f"{capability}, and refused the graph for its {error.feature!r}.")
-            pytest.skip(f"{capability}; it refuses such a graph, as it should")
+                fail(f"{capability}, and refused the graph for its {error.feature!r}.")
+            skip(f"{capability}; it refuses such a graph, as it should")
         except Exception as error:
-            pytest.fail(
+            fail(
                 f"{capability}, so it must refuse a graph with {missing.words} by "
                 f"IncompatibleRunnerError, before anything runs. It raised {type(error).__name__}: "
                 f"{error}\nCall self.validate(graph) first in run() and map()."
             )
-        pytest.fail(
+        fail(
             f"{capability}, so it must refuse a graph with {missing.words} by "
             f"IncompatibleRunnerError. It ran it and returned a {type(result).__name__}.\n"
             f"Call self.validate(graph) first in run() and map(), or declare the capability."
         )
 
-    def _called(
+    def called(
         self,
         runner: BaseRunner,
         method: Callable[..., Any],
         graph: Graph,
-        inputs: Any,
-        options: dict[str, Any],
+        inputs: Any = None,
+        **options: Any,
     ) -> Any:
+        """Return what ``runner.run`` or ``runner.map`` gives, awaited if it has to be."""
         if not runner.capabilities.returns_coroutine:
             result = method(graph, inputs, **options)
             if inspect.iscoroutine(result):
                 result.close()
-                pytest.fail(
+                fail(
                     f"{type(runner).__name__}.{method.__name__}() returned a coroutine. "
                     "Declare returns_coroutine=True."
                 )
@@ -101,11 +104,46 @@ class SuiteBase:
 
         Override it, and `pause`, for a runner that needs another loop than asyncio's.
         """
-        return asyncio.run(main())
+
+        async def alone() -> Any:
+            try:
+                return await main()
+            finally:
+                await _no_task_is_left()
+
+        return asyncio.run(alone())
 
     async def pause(self) -> None:
         """Let others run for one turn of the event loop."""
         await step_aside()
+
+    # -- what can be asked of a runner ---------------------------------------------------------
+
+    def takes(self, runner: BaseRunner, option: str, method: str = "run") -> None:
+        """Return if ``run()``, or another method, takes an option; else skip."""
+        parameters = inspect.signature(getattr(runner, method)).parameters
+        if option not in parameters and all(
+            p.kind is not p.VAR_KEYWORD for p in parameters.values()
+        ):
+            skip(f"{type(runner).__name__}.{method}() takes no {option}")
+
+    def shares_memory(self, runner: BaseRunner) -> None:
+        """Return if nodes run in the process of the caller; else skip."""
+        if runner.capabilities.supports_distributed:
+            skip(
+                f"{type(runner).__name__} declares supports_distributed: values are moved, as copies"
+            )
+
+    # -- what nodes did ------------------------------------------------------------------------
+
+    def watched(self, graph: Graph) -> Graph:
+        """Return the same graph; from now on `calls` knows every call, wherever it is made."""
+        return Executions(self.tmp / "calls").watch(graph)
+
+    @property
+    def calls(self) -> list[str]:
+        """The paths of the nodes that were called in watched graphs, in order."""
+        return Executions(self.tmp / "calls").calls
 
     # -- results -----------------------------------------------------------------------------
 
@@ -120,6 +158,20 @@ class SuiteBase:
     def rows_of(self, results: Iterable[Any]) -> list[Any]:
         """Return the outputs of each item in what ``map()`` gave, exceptions left as they are."""
         return [r if isinstance(r, BaseException) else self.values_of(r) for r in results]
+
+
+async def _no_task_is_left() -> None:
+    """Return if this task is the only one; those that are about to end are given a moment."""
+    for _ in range(10):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0)
+    names = ", ".join(sorted(getattr(task.get_coro(), "__qualname__", "?") for task in left))
+    fail(
+        f"{len(left)} asyncio tasks were left behind by what has returned: {names}.\n"
+        "Await every task that the runner starts, or cancel it and await that."
+    )
 
 
 def notes_of(error: BaseException) -> list[str]:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import pytest
-
 from hypergraph.capabilities import FEATURES, Feature, RunnerCapabilities
 from hypergraph.errors import GraphConfigError, IncompatibleRunnerError
 from hypergraph.graph import Graph
 from hypergraph.nodes import InterruptNode, node
 from hypergraph.results import RunResult
 from hypergraph.runners.base import BaseRunner, supports_runner_api
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import cases, raises, skip
+from hypergraph.testing.suite.base import RunnerRules
 from hypergraph.testing.suite.cycles import again, remember, respond, step
 from hypergraph.testing.suite.gates import is_even, left, right
-
-calls: list[str] = []
 
 
 @node(output_name="first")
 def first(x: int) -> int:
-    calls.append("first")
     return x
 
 
@@ -39,11 +35,13 @@ ONE_GRAPH_PER_FEATURE: dict[str, tuple[Graph, dict[str, Any]]] = {
     "interrupts": (Graph([ASK]), {"x": 1}),
     "async_nodes": (Graph([wait]), {"x": 1}),
 }
-EACH_FEATURE = pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
+EACH_FEATURE = cases("feature", FEATURES, ids=lambda f: f.name)
 
 
-class CapabilityRules(SuiteBase):
+class CapabilityRules(RunnerRules):
     """The contract between a runner and the graphs it takes."""
+
+    group = "capabilities"
 
     def test_a_runner_is_a_base_runner_with_capabilities(self, runner: BaseRunner) -> None:
         assert isinstance(runner, BaseRunner)
@@ -65,7 +63,7 @@ class CapabilityRules(SuiteBase):
     def test_a_feature_is_supported_or_refused(self, runner: BaseRunner, feature: Feature) -> None:
         graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
         self.refused_unless_declared(runner, graph, inputs)
-        result = self._called(runner, runner.run, graph, inputs, {})
+        result = self.called(runner, runner.run, graph, inputs)
         if feature.name != "interrupts":
             assert self.values_of(result), f"{feature.capability} is declared; nothing came out"
             return
@@ -81,7 +79,7 @@ class CapabilityRules(SuiteBase):
         inner, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
         graph = Graph([inner.as_node("inner")])
         self.refused_unless_declared(runner, graph, inputs)
-        self._called(runner, runner.run, graph, inputs, {})
+        self.called(runner, runner.run, graph, inputs)
 
     @EACH_FEATURE
     def test_a_refused_graph_does_not_run_at_all(
@@ -89,25 +87,24 @@ class CapabilityRules(SuiteBase):
     ) -> None:
         graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
         if runner.capabilities.unsupported(graph.features) is None:
-            pytest.skip(f"{feature.capability} is declared")
-        calls.clear()
-        graph = Graph([first.with_inputs(x="begin"), *graph.nodes.values()])
-        with pytest.raises(IncompatibleRunnerError) as caught:
-            self._called(runner, runner.run, graph, {**inputs, "begin": 1}, {})
-        assert calls == [], "a graph is refused before anything runs"
+            skip(f"{feature.capability} is declared")
+        graph = self.watched(Graph([first.with_inputs(x="begin"), *graph.nodes.values()]))
+        with raises(IncompatibleRunnerError) as caught:
+            self.called(runner, runner.run, graph, {**inputs, "begin": 1})
+        assert self.calls == [], "a graph is refused before anything runs"
         assert caught.value.node, "the error names a node that needs the feature"
 
     @EACH_FEATURE
     def test_a_map_refuses_what_a_run_refuses(self, runner: BaseRunner, feature: Feature) -> None:
         graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
         if runner.capabilities.unsupported(graph.features) is None:
-            pytest.skip(f"{feature.capability} is declared")
+            skip(f"{feature.capability} is declared")
         name = next(iter(inputs))
         lists = {**inputs, name: [inputs[name]]}
         # that interrupts and maps do not go together is said of the graph, whoever runs it
         config = (GraphConfigError,) if feature.name == "interrupts" else ()
-        with pytest.raises((IncompatibleRunnerError, *config)):
-            self._called(runner, runner.map, graph, lists, {"map_over": name})
+        with raises(IncompatibleRunnerError, *config):
+            self.called(runner, runner.map, graph, lists, map_over=name)
 
     def test_a_loop_through_a_gate_runs_or_is_refused(self, runner: BaseRunner) -> None:
         graph = Graph([step, again], entrypoint="step")

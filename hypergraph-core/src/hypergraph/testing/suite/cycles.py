@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import pytest
-
 from hypergraph.errors import InfiniteLoopError, MissingInputError
 from hypergraph.graph import Graph
 from hypergraph.nodes import END, HyperNode, branch, node, route
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import cases, raises
+from hypergraph.testing.suite.base import RunnerRules
 
 
 @node(output_name="count")
@@ -164,7 +163,7 @@ def inner_end(worked: int, outer: int) -> int:
     return worked
 
 
-ALL_ORDERS = pytest.mark.parametrize("order", [0, 1, 2, 3, 4, 5], ids="declared in order {}".format)
+ALL_ORDERS = cases("order", [0, 1, 2, 3, 4, 5], ids="declared in order {}".format)
 
 
 def in_order(number: int, *nodes: HyperNode) -> list[HyperNode]:
@@ -173,8 +172,10 @@ def in_order(number: int, *nodes: HyperNode) -> list[HyperNode]:
     return list(orders[number * len(orders) // 6])
 
 
-class CycleRules(SuiteBase):
+class CycleRules(RunnerRules):
     """Loops of all kinds; whatever the order in which their nodes are declared."""
+
+    group = "cycles"
 
     @ALL_ORDERS
     def test_a_loop_runs_until_its_gate_says_end(self, runner: BaseRunner, order: int) -> None:
@@ -262,13 +263,13 @@ class CycleRules(SuiteBase):
         assert outputs["observations"].startswith("seeda")
 
     def test_a_loop_without_a_seed_names_what_would_start_it(self, runner: BaseRunner) -> None:
-        with pytest.raises(MissingInputError) as caught:
+        with raises(MissingInputError) as caught:
             self.run_graph(runner, Graph([think, enough, act]), {})
         assert "observations" in str(caught.value)
 
     def test_an_entrypoint_insists_on_its_own_seed(self, runner: BaseRunner) -> None:
         graph = Graph([think, enough, act], entrypoint="think")
-        with pytest.raises(MissingInputError):
+        with raises(MissingInputError):
             self.run_graph(runner, graph, {"thought": "seed"})
 
     # -- limits ------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ class CycleRules(SuiteBase):
     @ALL_ORDERS
     def test_one_round_more_is_an_infinite_loop(self, runner: BaseRunner, order: int) -> None:
         graph = Graph(in_order(order, step, again))
-        with pytest.raises(InfiniteLoopError) as caught:
+        with raises(InfiniteLoopError) as caught:
             self.run_graph(runner, graph, {"count": 0, "limit": 8}, max_iterations=7)
         assert set(caught.value.cycle) == {"step", "again"}
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from hypergraph.errors import MissingInputError
 from hypergraph.graph import Graph
 from hypergraph.nodes import node, route
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase, notes_of
+from hypergraph.testing.kit import raises
+from hypergraph.testing.suite.base import RunnerRules, notes_of
 
 PRIVATE = "a-value-that-must-stay-private"
 PROBLEM = LookupError("a problem of the user's own")
-calls: list[str] = []
 
 
 @node(output_name="parsed")
@@ -24,13 +22,11 @@ def parse(text: str, strict: bool = True) -> str:
 
 @node(output_name="counted")
 def count(x: int) -> int:
-    calls.append("count")
     return x
 
 
 @node(output_name="never")
 def after(parsed: str) -> str:
-    calls.append("after")
     return parsed
 
 
@@ -39,27 +35,21 @@ def failing_gate(text: str) -> str:
     raise PROBLEM
 
 
-class ErrorRules(SuiteBase):
+class ErrorRules(RunnerRules):
     """Exceptions raised by nodes, and inputs that do not fit."""
 
-    @pytest.fixture(autouse=True)
-    def _fresh(self) -> None:
-        calls.clear()
-        PROBLEM.__notes__ = []
-        PROBLEM.__cause__ = PROBLEM.__context__ = PROBLEM.__traceback__ = None
+    group = "errors"
 
     def failure(self, runner: BaseRunner, graph: Graph, **inputs: object) -> BaseException:
         """Run a graph that must fail with ``PROBLEM``, and return what was raised."""
-        self.refused_unless_declared(runner, graph, inputs)
-        try:
-            result = self.run_graph(runner, graph, inputs)
-        except Exception as error:
-            return error
-        pytest.fail(f"A node raised {type(PROBLEM).__name__}; the run returned {result!r} instead.")
+        PROBLEM.__notes__ = []
+        PROBLEM.__cause__ = PROBLEM.__context__ = PROBLEM.__traceback__ = None
+        with raises(Exception, advice="A node raised it: let it reach the caller.") as caught:
+            self.run_graph(runner, graph, inputs)
+        return caught.value
 
     def test_the_exception_is_the_very_object_that_was_raised(self, runner: BaseRunner) -> None:
-        if runner.capabilities.supports_distributed:
-            pytest.skip("a distributed runner moves exceptions between processes")
+        self.shares_memory(runner)
         error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
         assert error is PROBLEM, (
             f"the node raised one {type(PROBLEM).__name__} object, the caller got another object: "
@@ -101,23 +91,24 @@ class ErrorRules(SuiteBase):
         assert re.search(r"item 0\b|\[0\]", notes_of(results[0])[0])
 
     def test_what_depends_on_a_failed_node_does_not_run(self, runner: BaseRunner) -> None:
-        self.failure(runner, Graph([after, parse], name="main"), text=PRIVATE)
-        assert "after" not in calls
+        self.failure(runner, self.watched(Graph([after, parse], name="main")), text=PRIVATE)
+        assert "after" not in self.calls
 
     def test_a_failing_gate_is_like_any_failing_node(self, runner: BaseRunner) -> None:
-        error = self.failure(runner, Graph([failing_gate, count], name="main"), text=PRIVATE, x=1)
+        graph = self.watched(Graph([failing_gate, count], name="main"))
+        error = self.failure(runner, graph, text=PRIVATE, x=1)
         assert isinstance(error, LookupError)
-        assert calls == []
+        assert self.calls == ["failing_gate"]
 
     def test_nothing_runs_when_an_input_is_missing(self, runner: BaseRunner) -> None:
-        with pytest.raises(MissingInputError):
-            self.run_graph(runner, Graph([count, parse]), {"x": 1})
-        assert calls == [], "inputs are checked before anything runs"
+        with raises(MissingInputError):
+            self.run_graph(runner, self.watched(Graph([count, parse])), {"x": 1})
+        assert self.calls == [], "inputs are checked before anything runs"
 
     def test_an_input_that_is_no_mapping_is_a_type_error(self, runner: BaseRunner) -> None:
-        with pytest.raises(TypeError):
+        with raises(TypeError):
             self.run_graph(runner, Graph([count]), [("x", 1)])
 
     def test_inputs_given_by_both_words_are_a_type_error(self, runner: BaseRunner) -> None:
-        with pytest.raises(TypeError):
+        with raises(TypeError):
             self.run_graph(runner, Graph([count]), {"x": 1}, values={"x": 1})

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from hypergraph.errors import ConflictError, RouteError
 from hypergraph.graph import Graph
 from hypergraph.nodes import END, TypeRouteNode, branch, node, route
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import cases, raises
+from hypergraph.testing.suite.base import RunnerRules
 
 
 @node(output_name="a")
@@ -81,10 +80,12 @@ def both_once(level: int) -> Any:
 BY_TYPE = TypeRouteNode("by_type", "x", routes={str: "left", int: "right"}, fallback="beside")
 
 
-class GateRules(SuiteBase):
+class GateRules(RunnerRules):
     """``@branch``, ``@route`` and ``TypeRouteNode`` in graphs without cycles."""
 
-    @pytest.mark.parametrize(("x", "expected"), [(2, {"a": "left 2"}), (3, {"b": "right 3"})])
+    group = "gates"
+
+    @cases(("x", "expected"), [(2, {"a": "left 2"}), (3, {"b": "right 3"})])
     def test_only_the_selected_branch_runs(
         self, runner: BaseRunner, x: int, expected: dict[str, str]
     ) -> None:
@@ -122,15 +123,15 @@ class GateRules(SuiteBase):
         graph = Graph([chosen, left, right])
         assert self.run_graph(runner, graph, {"x": 1, "choice": None}) == {}
 
-    @pytest.mark.parametrize("choice", ["lefft", 1, ["left"]])
+    @cases("choice", ["lefft", 1, ["left"]])
     def test_a_gate_that_names_none_of_its_targets_is_an_error(
         self, runner: BaseRunner, choice: Any
     ) -> None:
-        with pytest.raises(RouteError) as caught:
+        with raises(RouteError) as caught:
             self.run_graph(runner, Graph([chosen, left, right]), {"x": 1, "choice": choice})
         assert caught.value.targets == ("left", "right")
 
-    @pytest.mark.parametrize(
+    @cases(
         ("choice", "expected"),
         [
             (["left", "right"], {"a": "left 1", "b": "right 1"}),
@@ -147,12 +148,12 @@ class GateRules(SuiteBase):
 
     def test_two_selected_writers_of_one_output_conflict(self, runner: BaseRunner) -> None:
         graph = Graph([both_once, higher, lower], entrypoint="both_once")
-        with pytest.raises(ConflictError) as caught:
+        with raises(ConflictError) as caught:
             self.run_graph(runner, graph, {"x": 1, "level": 0})
         assert caught.value.output == "level"
         assert set(caught.value.nodes) == {"higher", "lower"}
 
-    @pytest.mark.parametrize(("x", "output"), [("s", "a"), (1, "b"), (True, "b"), (1.5, "c")])
+    @cases(("x", "output"), [("s", "a"), (1, "b"), (True, "b"), (1.5, "c")])
     def test_a_type_route_takes_the_nearest_class(
         self, runner: BaseRunner, x: Any, output: str
     ) -> None:

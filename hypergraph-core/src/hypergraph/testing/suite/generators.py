@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import cases
+from hypergraph.testing.suite.base import RunnerRules
 
 
 @node(output_name="out")
@@ -33,10 +32,12 @@ def two(items: list[Any]) -> Iterator[Any]:
     yield from items
 
 
-class GeneratorRules(SuiteBase):
+class GeneratorRules(RunnerRules):
     """Nodes that yield."""
 
-    @pytest.mark.parametrize(
+    group = "generators"
+
+    @cases(
         ("items", "expected"),
         [
             (["a", "b"], "ab"),

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from hypergraph.errors import AnswerError, GraphConfigError
 from hypergraph.graph import Graph
 from hypergraph.nodes import InterruptNode, node
 from hypergraph.results import PauseReason, RunResult, RunStatus
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
-
-calls: list[str] = []
+from hypergraph.testing.kit import raises
+from hypergraph.testing.suite.base import RunnerRules
 
 
 @node(output_name="draft")
 def write(topic: str) -> str:
-    calls.append("write")
     return f"on {topic}"
 
 
 @node(output_name="final")
 def publish(draft: str, approval: str) -> str:
-    calls.append("publish")
     return f"{draft}: {approval}"
 
 
@@ -38,22 +33,20 @@ REVIEW = Graph([write, APPROVE, publish], name="review")
 TWO = Graph([InterruptNode("second", "topic", "b"), InterruptNode("first", "topic", "a"), beside])
 
 
-class InterruptRules(SuiteBase):
+class InterruptRules(RunnerRules):
     """Graphs with interrupts, for runners that declare ``supports_interrupts``."""
 
-    @pytest.fixture(autouse=True)
-    def _no_calls(self) -> None:
-        calls.clear()
+    group = "interrupts"
 
     def result_of(self, runner: BaseRunner, graph: Graph, inputs: dict[str, Any]) -> RunResult:
         """Run a graph that may pause, and return its result."""
         self.refused_unless_declared(runner, graph, inputs)
-        result = self._called(runner, runner.run, graph, inputs, {})
+        result = self.called(runner, runner.run, graph, inputs)
         assert isinstance(result, RunResult), "a runner that can pause returns a RunResult"
         return result
 
     def test_a_run_pauses_where_no_answer_is_given(self, runner: BaseRunner) -> None:
-        result = self.result_of(runner, REVIEW, {"topic": "cats"})
+        result = self.result_of(runner, self.watched(REVIEW), {"topic": "cats"})
         assert (result.status, result.paused) == (RunStatus.PAUSED, True)
         assert result.values == {"draft": "on cats"}
         pause = result.pause
@@ -61,7 +54,7 @@ class InterruptRules(SuiteBase):
         assert pause.reason is PauseReason.HUMAN_INPUT
         assert (pause.node_name, pause.value) == ("approve", "on cats")
         assert (pause.response_param, pause.response_key) == ("approval", "approval")
-        assert calls == ["write"]
+        assert self.calls == ["write"]
 
     def test_an_answer_that_is_given_is_not_asked_for(self, runner: BaseRunner) -> None:
         inputs = {"topic": "cats", "approval": "yes"}
@@ -99,12 +92,12 @@ class InterruptRules(SuiteBase):
 
     def test_an_answer_of_the_wrong_type_is_refused(self, runner: BaseRunner) -> None:
         self.refused_unless_declared(runner, REVIEW, {"topic": "cats"})
-        calls.clear()
-        with pytest.raises(AnswerError):
-            self._called(runner, runner.run, REVIEW, {"topic": "cats", "approval": 7}, {})
-        assert calls == [], "answers are checked before anything runs"
+        inputs = {"topic": "cats", "approval": 7}
+        with raises(AnswerError):
+            self.called(runner, runner.run, self.watched(REVIEW), inputs)
+        assert self.calls == [], "answers are checked before anything runs"
 
     def test_a_map_refuses_interrupts(self, runner: BaseRunner) -> None:
         self.refused_unless_declared(runner, REVIEW, {"topic": "cats"})
-        with pytest.raises(GraphConfigError):
+        with raises(GraphConfigError):
             self.map_graph(runner, REVIEW, {"topic": ["cats"]}, map_over="topic")

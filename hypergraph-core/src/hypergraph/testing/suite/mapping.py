@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from hypergraph.errors import GraphConfigError, IncompatibleRunnerError, InputError
 from hypergraph.graph import Graph
 from hypergraph.nodes import InterruptNode, node
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import cases, raises
+from hypergraph.testing.suite.base import RunnerRules
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND, show
 from hypergraph.testing.suite.gates import is_even, left, right
@@ -23,8 +22,10 @@ def invert(x: int) -> float:
     return 1 / x
 
 
-class MapRules(SuiteBase):
+class MapRules(RunnerRules):
     """zip, product, broadcast, and items that fail."""
+
+    group = "map"
 
     def test_a_map_gives_one_result_per_item_in_order(self, runner: BaseRunner) -> None:
         results = self.map_graph(runner, DIAMOND, {"x": [3, 1, 2]}, map_over="x")
@@ -46,7 +47,7 @@ class MapRules(SuiteBase):
 
     def test_zip_of_unequal_lengths_names_each_length(self, runner: BaseRunner) -> None:
         inputs = {"x": [1, 2, 3, 4], "prefix": ["a", "b"]}
-        with pytest.raises(InputError, match=r"(?s)(4.*2|2.*4)"):
+        with raises(InputError, match=r"(?s)(4.*2|2.*4)"):
             self.map_graph(runner, SHOW, inputs, map_over=["x", "prefix"])
 
     def test_product_walks_the_first_name_slowest(self, runner: BaseRunner) -> None:
@@ -54,28 +55,28 @@ class MapRules(SuiteBase):
         results = self.map_graph(runner, SHOW, inputs, map_over=["prefix", "x"], map_mode="product")
         assert [r["shown"] for r in results] == ["a1!", "a2!", "b1!", "b2!"]
 
-    @pytest.mark.parametrize("mode", ["zip", "product"])
+    @cases("mode", ["zip", "product"])
     def test_no_items_give_an_empty_result(self, runner: BaseRunner, mode: str) -> None:
         assert self.map_graph(runner, DIAMOND, {"x": []}, map_over="x", map_mode=mode) == []
 
-    @pytest.mark.parametrize("make", [tuple, iter, set], ids=lambda f: f.__name__)
+    @cases("make", [tuple, iter, set], ids=lambda f: f.__name__)
     def test_any_iterable_serves(self, runner: BaseRunner, make: Any) -> None:
         results = self.map_graph(runner, DIAMOND, {"x": make([7])}, map_over="x")
         assert results[0]["total"] == 35
 
-    @pytest.mark.parametrize("items", ["abc", b"abc", {"a": 1}, 3])
+    @cases("items", ["abc", b"abc", {"a": 1}, 3])
     def test_text_mappings_and_what_cannot_be_iterated_are_refused(
         self, runner: BaseRunner, items: Any
     ) -> None:
-        with pytest.raises(InputError):
+        with raises(InputError):
             self.map_graph(runner, DIAMOND, {"x": items}, map_over="x")
 
     def test_mapping_over_a_name_that_is_not_given_is_an_error(self, runner: BaseRunner) -> None:
-        with pytest.raises(InputError):
+        with raises(InputError):
             self.map_graph(runner, SHOW, {"x": [1]}, map_over=["x", "prefix"])
 
     def test_a_failing_item_stops_the_map(self, runner: BaseRunner) -> None:
-        with pytest.raises(ZeroDivisionError):
+        with raises(ZeroDivisionError):
             self.map_graph(runner, Graph([invert]), {"x": [1, 0, 2]}, map_over="x")
 
     def test_a_failing_item_can_be_returned_in_its_place(self, runner: BaseRunner) -> None:
@@ -97,5 +98,5 @@ class MapRules(SuiteBase):
 
     def test_a_graph_with_interrupts_cannot_be_mapped(self, runner: BaseRunner) -> None:
         graph = Graph([InterruptNode("ask", "question", "answer")])
-        with pytest.raises((GraphConfigError, IncompatibleRunnerError)):
-            self._called(runner, runner.map, graph, {"question": [1]}, {"map_over": "question"})
+        with raises(GraphConfigError, IncompatibleRunnerError):
+            self.called(runner, runner.map, graph, {"question": [1]}, map_over="question")

@@ -1,22 +1,16 @@
-"""Nested graphs: a graph as a node, once or once per item."""
+"""Nested graphs: a graph as a node."""
 
 from __future__ import annotations
 
-import pytest
-
-from hypergraph.errors import InfiniteLoopError, InputError
+from hypergraph.errors import InfiniteLoopError
 from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import raises
+from hypergraph.testing.suite.base import RunnerRules
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND, double, show
 from hypergraph.testing.suite.gates import is_even, left, right
-
-
-@node(output_name="sum_of_all")
-def add_up(total: list[int]) -> int:
-    return sum(total)
 
 
 @node(output_name="result")
@@ -24,8 +18,10 @@ def pass_result(total: int) -> int:
     return total
 
 
-class NestingRules(SuiteBase):
-    """``as_node()`` and ``map_over()``."""
+class NestingRules(RunnerRules):
+    """``as_node()``, and what goes in and comes out of it."""
+
+    group = "nesting"
 
     def test_a_nested_graph_gives_the_same_as_its_nodes(self, runner: BaseRunner) -> None:
         nested = Graph([pass_result, DIAMOND.as_node()])
@@ -84,38 +80,5 @@ class NestingRules(SuiteBase):
 
     def test_a_nested_loop_has_the_limit_of_the_run(self, runner: BaseRunner) -> None:
         inner = Graph([step, again], name="inner", entrypoint="step")
-        with pytest.raises(InfiniteLoopError):
+        with raises(InfiniteLoopError):
             self.run_graph(runner, Graph([inner.as_node()]), {"count": 0}, max_iterations=5)
-
-    # -- map_over ----------------------------------------------------------------------------
-
-    def test_a_mapped_graph_gives_lists_in_item_order(self, runner: BaseRunner) -> None:
-        mapped = DIAMOND.select("total").as_node().map_over("x")
-        outputs = self.run_graph(runner, Graph([add_up, mapped]), {"x": [3, 1, 2]})
-        assert outputs == {"total": [15, 5, 10], "sum_of_all": 30}
-
-    def test_a_mapped_graph_over_no_items_gives_empty_lists(self, runner: BaseRunner) -> None:
-        mapped = DIAMOND.as_node().map_over("x")
-        outputs = self.run_graph(runner, Graph([mapped]), {"x": []})
-        assert outputs == {"doubled": [], "tripled": [], "total": []}
-
-    def test_what_is_not_mapped_is_the_same_for_all_items(self, runner: BaseRunner) -> None:
-        mapped = Graph([show], name="inner").as_node().map_over("x")
-        outputs = self.run_graph(runner, Graph([mapped]), {"x": [1, 2], "prefix": "p"})
-        assert outputs == {"shown": ["p1!", "p2!"]}
-
-    def test_a_mapped_product_walks_the_first_name_slowest(self, runner: BaseRunner) -> None:
-        mapped = Graph([show], name="inner").as_node().map_over("x", "prefix", mode="product")
-        outputs = self.run_graph(runner, Graph([mapped]), {"x": [1, 2], "prefix": ["a", "b"]})
-        assert outputs == {"shown": ["a1!", "b1!", "a2!", "b2!"]}
-
-    def test_an_item_that_does_not_produce_an_output_has_none_in_its_place(
-        self, runner: BaseRunner
-    ) -> None:
-        mapped = Graph([is_even, left, right], name="inner").as_node().map_over("x")
-        outputs = self.run_graph(runner, Graph([mapped]), {"x": [2, 3]})
-        assert outputs == {"a": ["left 2", None], "b": [None, "right 3"]}
-
-    def test_mapping_over_text_is_refused(self, runner: BaseRunner) -> None:
-        with pytest.raises(InputError):
-            self.run_graph(runner, Graph([DIAMOND.as_node().map_over("x")]), {"x": "abc"})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from hypergraph.errors import HypergraphWarning
 from hypergraph.events import (
     Event,
@@ -20,7 +18,8 @@ from hypergraph.events import (
 from hypergraph.graph import Graph
 from hypergraph.results import RunStatus
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import raises, warns
+from hypergraph.testing.suite.base import RunnerRules
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND
 from hypergraph.testing.suite.gates import is_even, left, right
@@ -58,20 +57,20 @@ class Broken:
         raise RuntimeError("a listener of the user's own")
 
 
-class EventRules(SuiteBase):
-    """A runner that tells nobody sets ``emits_events = False`` in its test class."""
+class EventRules(RunnerRules):
+    """What listeners are told. Skipped for a runner whose ``run()`` takes no ``event_processors``."""
 
-    emits_events = True
+    group = "events"
 
-    @pytest.fixture
-    def listener(self) -> Listener:
-        if not self.emits_events:
-            pytest.skip("the runner is declared to emit no events")
+    def listener(self, runner: BaseRunner) -> Listener:
+        """Return a listener, or skip."""
+        self.takes(runner, "event_processors")
         return Listener()
 
     def test_each_node_starts_and_ends_between_start_and_end_of_the_run(
-        self, runner: BaseRunner, listener: Listener
+        self, runner: BaseRunner
     ) -> None:
+        listener = self.listener(runner)
         graph = Graph([chunks.with_name("one"), chunks.with_name("two").with_outputs(out="b")])
         self.run_graph(runner, graph, {"items": []}, event_processors=[listener])
         steps = listener.steps()
@@ -80,9 +79,8 @@ class EventRules(SuiteBase):
             assert steps.index(f"NodeStart {name}") < steps.index(f"NodeEnd {name}")
         assert len(steps) == 6
 
-    def test_a_run_tells_its_graph_inputs_and_outputs(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
+    def test_a_run_tells_its_graph_inputs_and_outputs(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         self.run_graph(runner, DIAMOND, {"x": 1}, event_processors=[listener])
         (start,) = listener.of(RunStartEvent)
         (end,) = listener.of(RunEndEvent)
@@ -92,18 +90,16 @@ class EventRules(SuiteBase):
             {"doubled": 2, "tripled": 3, "total": 5},
         )
 
-    def test_a_node_tells_its_inputs_and_outputs(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
+    def test_a_node_tells_its_inputs_and_outputs(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         self.run_graph(runner, DIAMOND, {"x": 1}, event_processors=[listener])
         starts = {e.node_name: dict(e.inputs) for e in listener.of(NodeStartEvent)}
         ends = {e.node_name: dict(e.outputs) for e in listener.of(NodeEndEvent)}
         assert starts["add"] == {"doubled": 2, "tripled": 3}
         assert ends == {"double": {"doubled": 2}, "triple": {"tripled": 3}, "add": {"total": 5}}
 
-    def test_all_events_of_a_run_have_its_id_and_hang_below_it(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
+    def test_all_events_of_a_run_have_its_id_and_hang_below_it(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         self.run_graph(runner, DIAMOND, {"x": 1}, event_processors=[listener])
         (start,) = listener.of(RunStartEvent)
         assert {e.run_id for e in listener.events} == {start.run_id}
@@ -111,18 +107,16 @@ class EventRules(SuiteBase):
         spans = {e.span_id for e in listener.events}
         assert len(spans) == 1 + len(DIAMOND.nodes)
 
-    def test_times_never_go_back_and_durations_are_not_negative(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
+    def test_times_never_go_back_and_durations_are_not_negative(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         self.run_graph(runner, DIAMOND, {"x": 1}, event_processors=[listener])
         times = [e.time for e in listener.events]
         assert times == sorted(times)
         assert all(e.duration_ms >= 0 for e in listener.of(NodeEndEvent, RunEndEvent))
 
-    def test_a_failing_node_is_told_before_the_run_ends_as_failed(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
-        with pytest.raises(ZeroDivisionError) as caught:
+    def test_a_failing_node_is_told_before_the_run_ends_as_failed(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
+        with raises(ZeroDivisionError) as caught:
             self.run_graph(runner, Graph([invert]), {"x": 0}, event_processors=[listener])
         assert listener.steps() == ["RunStart", "NodeStart invert", "NodeError invert", "RunEnd"]
         (failed,) = listener.of(NodeErrorEvent)
@@ -130,13 +124,15 @@ class EventRules(SuiteBase):
         assert (failed.error, end.error) == (caught.value, caught.value)
         assert end.status is RunStatus.FAILED
 
-    def test_a_gates_decision_is_told(self, runner: BaseRunner, listener: Listener) -> None:
+    def test_a_gates_decision_is_told(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         graph = Graph([is_even, left, right])
         self.run_graph(runner, graph, {"x": 2}, event_processors=[listener])
         (decision,) = listener.of(RouteDecisionEvent)
         assert (decision.node_name, decision.decision) == ("is_even", ("left",))
 
-    def test_every_round_of_a_loop_is_told(self, runner: BaseRunner, listener: Listener) -> None:
+    def test_every_round_of_a_loop_is_told(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         graph = Graph([step, again], entrypoint="step")
         self.run_graph(runner, graph, {"count": 0, "limit": 3}, event_processors=[listener])
         decisions = [e.decision for e in listener.of(RouteDecisionEvent)]
@@ -144,17 +140,15 @@ class EventRules(SuiteBase):
         names = [e.node_name for e in listener.of(NodeEndEvent)]
         assert names == ["step", "again"] * 3
 
-    def test_chunks_are_told_before_their_node_ends(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
+    def test_chunks_are_told_before_their_node_ends(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         self.run_graph(runner, Graph([chunks]), {"items": ["a", "b"]}, event_processors=[listener])
         told = [(e.index, e.chunk) for e in listener.of(StreamingChunkEvent)]
         assert told == [(0, "a"), (1, "b")]
         assert listener.steps()[-2:] == ["NodeEnd chunks", "RunEnd"]
 
-    def test_a_nested_run_hangs_below_its_node(
-        self, runner: BaseRunner, listener: Listener
-    ) -> None:
+    def test_a_nested_run_hangs_below_its_node(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         graph = Graph([DIAMOND.as_node("inner")], name="main")
         self.run_graph(runner, graph, {"x": 1}, event_processors=[listener])
         outer, inner = listener.of(RunStartEvent)
@@ -163,25 +157,29 @@ class EventRules(SuiteBase):
         assert inner.parent_span_id == holder.span_id
         assert inner.parent_run_id == outer.run_id
 
-    def test_each_item_of_a_map_has_its_index(self, runner: BaseRunner, listener: Listener) -> None:
+    def test_each_item_of_a_map_has_its_index(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         inputs = {"x": [1, 2, 3]}
         self.map_graph(runner, DIAMOND, inputs, map_over="x", event_processors=[listener])
         indices = [e.map_index for e in listener.of(RunStartEvent) if e.map_index is not None]
         assert sorted(indices) == [0, 1, 2]
 
-    def test_several_listeners_are_all_told(self, runner: BaseRunner, listener: Listener) -> None:
+    def test_several_listeners_are_all_told(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         other = Listener()
         self.run_graph(runner, DIAMOND, {"x": 1}, event_processors=[listener, other])
         assert listener.events == other.events
 
-    def test_a_broken_listener_breaks_nothing(self, runner: BaseRunner, listener: Listener) -> None:
+    def test_a_broken_listener_breaks_nothing(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         processors = [Broken(), listener]
-        with pytest.warns(HypergraphWarning, match="Broken"):
+        with warns(HypergraphWarning, match="Broken"):
             outputs = self.run_graph(runner, DIAMOND, {"x": 1}, event_processors=processors)
         assert outputs["total"] == 5
         assert listener.steps()[-1] == "RunEnd"
 
-    def test_listening_changes_nothing(self, runner: BaseRunner, listener: Listener) -> None:
+    def test_listening_changes_nothing(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
         graph = Graph([step, again], entrypoint="step")
         heard = self.run_graph(runner, graph, {"count": 0}, event_processors=[listener])
         assert heard == self.run_graph(runner, graph, {"count": 0})

@@ -6,12 +6,10 @@ All values here are such as JSON has, so that a store of any format can pass.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import msgspec
-import pytest
 
 from hypergraph.checkpointers import (
     Checkpointer,
@@ -27,6 +25,7 @@ from hypergraph.errors import (
     WorkflowBusyError,
     WorkflowNotFoundError,
 )
+from hypergraph.testing.kit import Rules, cases, raises
 
 DONE = WorkflowStatus.COMPLETED
 INPUTS, NODE, GATE, ANSWER, GRAPH = StepKind
@@ -66,43 +65,36 @@ HISTORY = steps_of(
 )
 
 
-class StoringRules:
-    """Helpers, and what begin, put, save and end promise."""
+class StoreRules(Rules):
+    """Helpers; every rule has an empty ``checkpointer``."""
 
-    @pytest.fixture
-    def checkpointer(self) -> Checkpointer:
-        """Return the checkpointer under test, empty."""
-        pytest.fail(
-            f"{type(self).__name__} has no checkpointer to test. Give it a fixture:\n"
-            "    @pytest.fixture\n    def checkpointer(self): return MyCheckpointer()"
-        )
+    def store(
+        self, checkpointer: Checkpointer, workflow: Workflow, steps: list[StepRecord]
+    ) -> None:
+        """Store a whole run: header and steps."""
+        begun = checkpointer.begin(workflow.id)
+        safe(checkpointer.put(workflow))
+        for step in steps[len(begun.steps) :]:
+            safe(checkpointer.save(workflow.id, step))
+        safe(checkpointer.end(workflow.id))
 
-    @pytest.fixture
-    def store(self, checkpointer: Checkpointer) -> Callable[..., None]:
-        """Return a function that stores a whole run: header and steps."""
 
-        def stored(workflow: Workflow, steps: list[StepRecord]) -> None:
-            begun = checkpointer.begin(workflow.id)
-            safe(checkpointer.put(workflow))
-            for step in steps[len(begun.steps) :]:
-                safe(checkpointer.save(workflow.id, step))
-            safe(checkpointer.end(workflow.id))
+class StoringRules(StoreRules):
+    """What begin, put, save and end promise."""
 
-        return stored
+    group = "storing"
 
     # -- keeping -------------------------------------------------------------------------------
 
     def test_it_is_a_checkpointer(self, checkpointer: Checkpointer) -> None:
         assert isinstance(checkpointer, Checkpointer)
 
-    def test_what_a_run_stored_is_there_for_the_next(
-        self, checkpointer: Checkpointer, store: Callable[..., None]
-    ) -> None:
+    def test_what_a_run_stored_is_there_for_the_next(self, checkpointer: Checkpointer) -> None:
         pauses = (PendingAnswer("review/approve", "answer", "review.answer"),)
         workflow = header(
             "w", WorkflowStatus.PAUSED, session_id="s", pauses=pauses, error="ValueError"
         )
-        store(workflow, HISTORY)
+        self.store(checkpointer, workflow, HISTORY)
         found = checkpointer.begin("w")
         assert list(found.steps) == HISTORY
         assert found.workflow is not None
@@ -125,14 +117,14 @@ class StoringRules:
         checkpointer.begin("w")
         safe(checkpointer.end("w"))
         assert checkpointer.list_workflows() == []
-        with pytest.raises(WorkflowNotFoundError):
+        with raises(WorkflowNotFoundError):
             checkpointer.get_workflow("w")
 
-    def test_the_next_run_adds_to_the_history(
-        self, checkpointer: Checkpointer, store: Callable[..., None]
-    ) -> None:
-        store(header("w", WorkflowStatus.FAILED, error="ValueError"), HISTORY[:3])
-        store(header("w", definition={"a": "2"}), HISTORY)
+    def test_the_next_run_adds_to_the_history(self, checkpointer: Checkpointer) -> None:
+        self.store(
+            checkpointer, header("w", WorkflowStatus.FAILED, error="ValueError"), HISTORY[:3]
+        )
+        self.store(checkpointer, header("w", definition={"a": "2"}), HISTORY)
         assert checkpointer.get_steps("w") == HISTORY
         found = checkpointer.get_workflow("w")
         assert (found.status, found.error, found.steps) == (DONE, None, len(HISTORY))
@@ -145,12 +137,12 @@ class StoringRules:
             return StepRecord(index, 9, "", 9, "open", NODE, {"door": threading.Lock()}, 1.0)
 
         checkpointer.begin("w")
-        with pytest.raises(UnstorableValueError):
+        with raises(UnstorableValueError):
             checkpointer.put(header("w"), [HISTORY[0], unstorable(1)])
         safe(checkpointer.put(header("w"), HISTORY[:2]))
         for step in HISTORY[2:]:
             safe(checkpointer.save("w", step))
-        with pytest.raises(UnstorableValueError):
+        with raises(UnstorableValueError):
             checkpointer.put(header("w", WorkflowStatus.FAILED), [unstorable(len(HISTORY))])
         safe(checkpointer.end("w"))
         assert checkpointer.get_workflow("w").status is DONE
@@ -169,26 +161,22 @@ class StoringRules:
         (step,) = checkpointer.get_steps("w")
         assert step.values == {"items": [1]}
 
-    def test_a_value_that_was_read_is_a_copy(
-        self, checkpointer: Checkpointer, store: Callable[..., None]
-    ) -> None:
-        store(header("w"), HISTORY)
+    def test_a_value_that_was_read_is_a_copy(self, checkpointer: Checkpointer) -> None:
+        self.store(checkpointer, header("w"), HISTORY)
         checkpointer.get_steps("w")[0].values["tags"].append("changed")
         assert checkpointer.get_steps("w") == HISTORY
 
-    @pytest.mark.parametrize("workflow_id", ["a b/c'\"%\n", "é\U0001f600", "x" * 500])
-    def test_an_id_is_any_text(
-        self, checkpointer: Checkpointer, store: Callable[..., None], workflow_id: str
-    ) -> None:
-        store(header(workflow_id), HISTORY)
+    @cases("workflow_id", ["a b/c'\"%\n", "é\U0001f600", "x" * 500])
+    def test_an_id_is_any_text(self, checkpointer: Checkpointer, workflow_id: str) -> None:
+        self.store(checkpointer, header(workflow_id), HISTORY)
         assert checkpointer.get_steps(workflow_id) == HISTORY
         assert [one.id for one in checkpointer.list_workflows()] == [workflow_id]
 
     # -- refusing ------------------------------------------------------------------------------
 
-    @pytest.mark.parametrize("index", [0, 2])
+    @cases("index", [0, 2])
     def test_a_value_that_cannot_be_stored_is_told_at_once_and_nothing_is_lost(
-        self, checkpointer: Checkpointer, store: Callable[..., None], index: int
+        self, checkpointer: Checkpointer, index: int
     ) -> None:
         checkpointer.begin("w")
         safe(checkpointer.put(header("w")))
@@ -196,7 +184,7 @@ class StoringRules:
             safe(checkpointer.save("w", step))
         values = {"fine": 1, "door": threading.Lock()}
         bad = StepRecord(index, 1, "review#0/", 0, "open", NODE, values, 1.0)
-        with pytest.raises(UnstorableValueError) as caught:
+        with raises(UnstorableValueError) as caught:
             checkpointer.save("w", bad)
         error = caught.value
         assert (error.node, error.output, error.type_name) == (
@@ -211,28 +199,26 @@ class StoringRules:
         safe(checkpointer.end("w"))
         assert checkpointer.get_steps("w") == HISTORY
 
-    def test_what_is_not_held_is_not_written(
-        self, checkpointer: Checkpointer, store: Callable[..., None]
-    ) -> None:
-        store(header("w"), HISTORY[:2])
-        with pytest.raises(CheckpointError, match="not held"):
+    def test_what_is_not_held_is_not_written(self, checkpointer: Checkpointer) -> None:
+        self.store(checkpointer, header("w"), HISTORY[:2])
+        with raises(CheckpointError, match="not held"):
             checkpointer.put(header("w", WorkflowStatus.FAILED))
-        with pytest.raises(CheckpointError, match="not held"):
+        with raises(CheckpointError, match="not held"):
             checkpointer.save("w", HISTORY[2])
-        with pytest.raises(CheckpointError, match="not held"):
+        with raises(CheckpointError, match="not held"):
             checkpointer.end("w")
         assert checkpointer.get_workflow("w").status is DONE
         assert checkpointer.get_steps("w") == HISTORY[:2]
 
     def test_steps_come_in_order_and_after_the_header(self, checkpointer: Checkpointer) -> None:
         checkpointer.begin("w")
-        with pytest.raises(CheckpointError, match="header first"):
+        with raises(CheckpointError, match="header first"):
             checkpointer.save("w", HISTORY[0])
         safe(checkpointer.put(header("w")))
-        with pytest.raises(CheckpointError, match="Step 1 was given where step 0"):
+        with raises(CheckpointError, match="Step 1 was given where step 0"):
             checkpointer.save("w", HISTORY[1])
         safe(checkpointer.save("w", HISTORY[0]))
-        with pytest.raises(CheckpointError, match="Step 0 was given where step 1"):
+        with raises(CheckpointError, match="Step 0 was given where step 1"):
             checkpointer.save("w", HISTORY[0])
         safe(checkpointer.end("w"))
         assert checkpointer.get_steps("w") == HISTORY[:1]
@@ -245,30 +231,28 @@ class StoringRules:
             checkpointer.fork,
             checkpointer.delete,
         ):
-            with pytest.raises(WorkflowNotFoundError, match="'nobody'") as caught:
+            with raises(WorkflowNotFoundError, match="'nobody'") as caught:
                 call("nobody")
             assert caught.value.workflow_id == "nobody"
 
-    @pytest.mark.parametrize(("wrong", "error"), [("", ValueError), (7, TypeError)])
+    @cases(("wrong", "error"), [("", ValueError), (7, TypeError)])
     def test_an_id_that_is_none_is_refused(
         self, checkpointer: Checkpointer, wrong: Any, error: type[Exception]
     ) -> None:
-        with pytest.raises(error, match="workflow_id"):
+        with raises(error, match="workflow_id"):
             checkpointer.begin(wrong)
 
     # -- holding -------------------------------------------------------------------------------
 
-    def test_a_workflow_is_held_by_one_run_at_a_time(
-        self, checkpointer: Checkpointer, store: Callable[..., None]
-    ) -> None:
-        store(header("w"), HISTORY)
+    def test_a_workflow_is_held_by_one_run_at_a_time(self, checkpointer: Checkpointer) -> None:
+        self.store(checkpointer, header("w"), HISTORY)
         checkpointer.begin("w")
         assert checkpointer.get_workflow("w").held
         assert checkpointer.list_workflows()[0].held
-        with pytest.raises(WorkflowBusyError) as caught:
+        with raises(WorkflowBusyError) as caught:
             checkpointer.begin("w")
         assert caught.value.workflow_id == "w"
-        with pytest.raises(WorkflowBusyError):
+        with raises(WorkflowBusyError):
             checkpointer.delete("w")
         safe(checkpointer.end("w"))
         assert not checkpointer.get_workflow("w").held

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import pytest
-
 from hypergraph.events import StreamingChunkEvent
 from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.results import RunStatus
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.suite.base import SuiteBase
+from hypergraph.testing.kit import raises, skip
+from hypergraph.testing.suite.base import RunnerRules
 from hypergraph.testing.suite.mapping import invert
 from hypergraph.testing.suite.observing import Listener
 
@@ -29,14 +28,15 @@ def measure(numbers: list[int]) -> int:
     return len(numbers)
 
 
-class StreamRules(SuiteBase):
+class StreamRules(RunnerRules):
     """Runs that are followed, for runners that declare ``supports_streaming``."""
 
-    @pytest.fixture
+    group = "streaming"
+
     def stream_of(self, runner: BaseRunner) -> Any:
         """Return ``iter()`` of the runner, or skip."""
         if not runner.capabilities.supports_streaming:
-            pytest.skip(f"{type(runner).__name__} does not declare supports_streaming")
+            skip(f"{type(runner).__name__} does not declare supports_streaming")
         iterate = getattr(runner, "iter", None)
         assert iterate is not None, "a runner that declares supports_streaming has iter()"
         return iterate
@@ -50,7 +50,8 @@ class StreamRules(SuiteBase):
         events: list[Any] = self.in_event_loop(follow)
         return events
 
-    def test_events_come_in_order(self, stream_of: Any) -> None:
+    def test_events_come_in_order(self, runner: BaseRunner) -> None:
+        stream_of = self.stream_of(runner)
         listener = Listener()
         listener.events = self.followed(stream_of(Graph([count, measure]), {"x": 2}))
         assert listener.steps() == [
@@ -64,32 +65,36 @@ class StreamRules(SuiteBase):
             "RunEnd",
         ]
 
-    def test_the_result_is_there_in_the_end(self, stream_of: Any) -> None:
+    def test_the_result_is_there_in_the_end(self, runner: BaseRunner) -> None:
+        stream_of = self.stream_of(runner)
         stream = stream_of(Graph([count, measure]), {"x": 2})
-        with pytest.raises(RuntimeError):
+        with raises(RuntimeError):
             _ = stream.result
         self.followed(stream)
         assert stream.result.status is RunStatus.COMPLETED
         assert stream.result.values == {"numbers": [0, 1], "length": 2}
 
-    def test_no_chunk_is_lost(self, stream_of: Any) -> None:
+    def test_no_chunk_is_lost(self, runner: BaseRunner) -> None:
+        stream_of = self.stream_of(runner)
         events = self.followed(stream_of(Graph([count]), {"x": MANY}))
         chunks = [event.chunk for event in events if type(event) is StreamingChunkEvent]
         assert chunks == list(range(MANY))
 
-    def test_a_failure_is_raised_after_the_last_event(self, stream_of: Any) -> None:
+    def test_a_failure_is_raised_after_the_last_event(self, runner: BaseRunner) -> None:
+        stream_of = self.stream_of(runner)
         seen = Listener()
 
         async def follow() -> None:
             async for event in stream_of(Graph([invert]), {"x": 0}):
                 seen.on_event(event)
 
-        with pytest.raises(ZeroDivisionError):
+        with raises(ZeroDivisionError):
             self.in_event_loop(follow)
         assert seen.steps() == ["RunStart", "NodeStart invert", "NodeError invert", "RunEnd"]
 
-    def test_leaving_early_ends_the_run(self, stream_of: Any) -> None:
-        ended: list[bool] = []
+    def test_leaving_early_ends_the_run(self, runner: BaseRunner) -> None:
+        stream_of = self.stream_of(runner)
+        journal = self.journal
 
         async def endless(x: int) -> AsyncIterator[int]:
             try:
@@ -97,24 +102,31 @@ class StreamRules(SuiteBase):
                     yield x
                     await self.pause()
             finally:
-                ended.append(True)
+                journal.note("ended")
+
+        graph = Graph([node(endless)])
+        self.refused_unless_declared(runner, graph, {"x": 1})
 
         async def leave() -> None:
-            async with stream_of(Graph([node(endless)]), {"x": 1}) as stream:
+            async with stream_of(graph, {"x": 1}) as stream:
                 async for event in stream:
                     if type(event) is StreamingChunkEvent:
                         break
-            assert ended == [True], "when the stream has been left, its nodes have ended"
+            assert journal.lines == ["ended"], "when a stream has been left, its nodes have ended"
 
         self.in_event_loop(leave)
 
-    def test_a_stop_keeps_what_was_yielded(self, stream_of: Any) -> None:
+    def test_a_stop_keeps_what_was_yielded(self, runner: BaseRunner) -> None:
+        stream_of = self.stream_of(runner)
+
         async def endless(x: int) -> AsyncIterator[int]:
             while True:
                 yield x
                 await self.pause()
 
-        stream = stream_of(Graph([node(endless, output_name="numbers"), measure]), {"x": 1})
+        graph = Graph([node(endless, output_name="numbers"), measure])
+        self.refused_unless_declared(runner, graph, {"x": 1})
+        stream = stream_of(graph, {"x": 1})
 
         async def stop() -> None:
             async for event in stream:

@@ -1,0 +1,283 @@
+"""What ``hypergraph map`` does.
+
+Rule of this file: rows go to the runner in batches, whose size bounds what is held; a batch is a run of
+rows that give the same inputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from hypergraph.cli.errors import UsageError
+from hypergraph.cli.map.cells import annotations, name_of, read_cell
+from hypergraph.cli.map.lines import Lines
+from hypergraph.cli.map.meter import Meter
+from hypergraph.cli.map.rows import STDIN, Row, Rows, open_rows
+from hypergraph.cli.map.sink import ERROR, Finished, Sink
+from hypergraph.cli.running import (
+    is_usage,
+    names,
+    opened,
+    option_names,
+    options_of,
+    report,
+    say_how_to_fix_it_here,
+)
+from hypergraph.cli.target import load_graph
+from hypergraph.cli.values import read_inputs
+from hypergraph.errors import MissingInputError, UnknownInputError
+from hypergraph.execution.places import place_item
+from hypergraph.graph import Graph
+from hypergraph.runners import BaseRunner
+
+_OPTIONS = ("max_concurrency", "max_iterations")
+_ITEM = re.compile(r"\bmap item (\d+)\b")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """One call of the command."""
+
+    arguments: argparse.Namespace
+    graph: Graph
+    shared: Mapping[str, Any]  # the inputs that are the same for every item
+    over: list[str] | None
+    rows: Rows
+    hints: Mapping[str, Any]
+    runner: BaseRunner
+    options: Mapping[str, Any]
+    loop: asyncio.Runner
+    sink: Sink
+    meter: Meter
+
+
+def map_file(arguments: argparse.Namespace) -> int:
+    """Run the graph for each row; returns the exit code."""
+    graph = load_graph(arguments.target, full_traceback=arguments.traceback)
+    shared = read_inputs(arguments.input)
+    errors = _errors_file(arguments)
+    _refuse_same_file(arguments.file, arguments.output, errors)
+    with ExitStack() as stack:
+        rows = open_rows(arguments.file, arguments.format, stack, arguments.batch_size)
+        runner = stack.enter_context(opened(arguments.runner))
+        options = options_of(arguments, runner, "map", _OPTIONS)
+        select = None
+        if arguments.select is not None:
+            options["select"] = select = names(arguments.select)
+        if errors is not None:
+            options_of(arguments, runner, "map", ("on_error",))
+            options["on_error"] = "return"
+        output, failures = Lines(arguments.output), None if errors is None else Lines(errors)
+        meter = Meter(rows.fraction)
+        keep = names(arguments.keep or "")
+        sink = Sink(output, failures, unit=rows.unit, select=select, keep=keep, meter=meter)
+        job = _Job(
+            arguments=arguments,
+            graph=graph,
+            shared=shared,
+            over=None if arguments.over is None else names(arguments.over),
+            rows=rows,
+            hints=annotations(graph, graph.inputs.all),
+            runner=runner,
+            options=options,
+            loop=stack.enter_context(asyncio.Runner()),
+            sink=sink,
+            meter=meter,
+        )
+        return _carried_out(job, output, failures)
+
+
+def _errors_file(arguments: argparse.Namespace) -> str | None:
+    """Return where failed items go, if the map goes on past them."""
+    if arguments.on_error != "return":
+        if arguments.errors is not None:
+            raise UsageError("--errors is for maps that go on past failures: add --on-error return")
+        return None
+    name = "stdin" if arguments.file == STDIN else arguments.file
+    return str(arguments.errors or f"{name}.errors.jsonl")
+
+
+def _refuse_same_file(source: str, *targets: str | None) -> None:
+    """Refuse to write where rows are read, or two things to one file. Raises ``UsageError``."""
+    used = [] if source == STDIN else [source]
+    for target in targets:
+        if target is None:
+            continue
+        for other in used:
+            same = os.path.abspath(other) == os.path.abspath(target)
+            if same or (
+                os.path.exists(other) and os.path.exists(target) and os.path.samefile(other, target)
+            ):
+                raise UsageError(f"{target} is read or written already; name another file")
+        used.append(target)
+
+
+def _carried_out(job: _Job, output: Lines, failures: Lines | None) -> int:
+    """Map all batches, and close the files whatever happens; returns the exit code."""
+    code, done = 1, False
+    try:
+        for batch in _batches(job):
+            if not _map_batch(job, *batch):
+                break
+        else:
+            code, done = (1 if job.sink.failed else 0), True
+    finally:
+        job.meter.wipe()
+        if job.sink.broken is None:
+            output.close(done=done)
+            if failures is not None:
+                failures.close(done=done, keep_empty=False)
+        if done or job.sink.done:
+            print(_summary(job, failures), file=sys.stderr)
+    return code
+
+
+def _summary(job: _Job, failures: Lines | None) -> str:
+    sink, seconds = job.sink, time.monotonic() - job.meter.began
+    written = f"hypergraph: {sink.done:,} item{'' if sink.done == 1 else 's'} in {seconds:.1f} s"
+    if failures is None or failures.path is None or not sink.failed:
+        return written
+    again = f"hypergraph map {shlex.quote(job.arguments.target)} {shlex.quote(failures.path)}"
+    return (
+        f"{written}, {sink.failed:,} of them failed: {failures.path} holds them with their errors.\n"
+        f"  To map them again: {again}"
+    )
+
+
+# --- one batch --------------------------------------------------------------------------------
+
+
+def _map_batch(job: _Job, columns: tuple[str, ...], items: list[tuple[int, Row, Row]]) -> bool:
+    """Map some rows, which give these inputs. Returns whether to go on."""
+    sink, arguments = job.sink, job.arguments
+    sink.begin([(number, row) for number, row, _ in items])
+    inputs = {**job.shared, **{name: [given[name] for *_, given in items] for name in columns}}
+    options = dict(job.options)
+    known = option_names(job.runner.map)
+    if known is None or "event_processors" in known:
+        options["event_processors"] = [Finished(sink)]
+    try:
+        result = job.runner.map(job.graph, inputs, map_over=list(columns), **options)
+        sink.add_all(job.loop.run(_awaited(result)) if isinstance(result, Awaitable) else result)
+    except KeyboardInterrupt:
+        if sink.broken is not None:
+            raise sink.broken from None
+        raise
+    except UsageError:
+        raise
+    except Exception as error:
+        if is_usage(error):
+            say_how_to_fix_it_here(error, arguments.target)
+            _say_how_columns_fit(error, columns)
+            raise
+        job.meter.wipe()
+        _report(job, error, items)
+        return False
+    return True
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
+
+
+def _say_how_columns_fit(error: Exception, columns: tuple[str, ...]) -> None:
+    if isinstance(error, UnknownInputError) and not set(error.unknown).isdisjoint(columns):
+        error.fix = "name the columns to use, and no others: --over A,B"
+    elif isinstance(error, MissingInputError):
+        error.fix = (
+            f"add a column for it, or the same for every item: {error.fix.removeprefix('add ')}"
+        )
+
+
+def _report(job: _Job, error: Exception, items: list[tuple[int, Row, Row]]) -> None:
+    """Show the error of the item that ended the map."""
+    found = [_ITEM.search(note) for note in getattr(error, "__notes__", ())]
+    positions = [int(one[1]) for one in found if one is not None]
+    where = ""
+    if positions and positions[-1] < len(items):
+        number, row, given = items[positions[-1]]
+        first = job.meter.read - len(items)
+        place_item(error, first + positions[-1], job.graph.name, [*job.shared, *given])
+        where = f" at {job.arguments.file} {job.rows.unit} {number}"
+    report(error, job.runner, full=job.arguments.traceback)
+    print(f"hypergraph: stopped{where}; --on-error return goes on past failures", file=sys.stderr)
+
+
+# --- batches ----------------------------------------------------------------------------------
+
+
+def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[tuple[int, Row, Row]]]]:
+    """Yield runs of rows that give the same inputs: the names, and number, row and inputs of each.
+
+    What is wrong with a row is raised when those before it have been mapped.
+    """
+    columns: tuple[str, ...] = ()
+    batch: list[tuple[int, Row, Row]] = []
+    wrong: UsageError | None = None
+    rows = iter(job.rows.rows)
+    while wrong is None:
+        try:
+            number, row = next(rows)
+            given = _given(job, number, row)
+        except StopIteration:
+            break
+        except UsageError as error:
+            wrong = error
+            break
+        if batch and (tuple(given) != columns or len(batch) >= job.arguments.batch_size):
+            yield columns, batch
+            batch = []
+        columns = tuple(given)
+        batch.append((number, row, given))
+        job.meter.read += 1
+    if batch:
+        yield columns, batch
+    if wrong is not None:
+        raise wrong
+
+
+def _given(job: _Job, number: int, row: Row) -> Row:
+    """Return the inputs that a row gives, in an order that all rows share. Raises ``UsageError``."""
+    where = f"{job.arguments.file} {job.rows.unit} {number}"
+    told = row.get(ERROR)
+    texts = told.get("text", ()) if isinstance(told, dict) else ()
+    given: Row = {}
+    for name in sorted(row) if job.over is None else job.over:
+        if name == ERROR:
+            continue
+        if name not in row:
+            raise UsageError(f"{where}: there is no {name!r}")
+        if name in job.shared:
+            raise UsageError(
+                f"{where}: {name!r} is given by -i too; --over A,B names the columns to use"
+            )
+        value = row[name]
+        if name in texts and name not in job.hints:
+            raise UsageError(
+                f"{where}: {name!r} held a value that JSON cannot, and the graph does not say what to make "
+                "of it; annotate the input, or map the original file"
+            )
+        given[name] = _value(job, value, name, where) if job.rows.cells or name in texts else value
+    if not given:
+        raise UsageError(f"{where}: no input is given")
+    return given
+
+
+def _value(job: _Job, text: Any, name: str, where: str) -> Any:
+    if name not in job.hints or not isinstance(text, str):
+        return text
+    try:
+        return read_cell(text, job.hints[name])
+    except (ValueError, RecursionError):
+        kind = name_of(job.hints[name])
+        raise UsageError(f"{where}: {name!r} is annotated {kind}, and this is none") from None

@@ -1,0 +1,216 @@
+"""What ``run`` and ``map`` share: which runner, which of its options, and what its errors say here.
+
+Rule of this file: an option that the chosen runner does not take is refused before anything runs, and
+the words name what was typed, not the Python that it stands for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import sys
+import traceback
+import typing
+from collections.abc import Awaitable, Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from hypergraph._deferred import deferred
+from hypergraph.cli.errors import UsageError
+from hypergraph.errors import (
+    ConfigError,
+    GraphConfigError,
+    HypergraphError,
+    IncompatibleRunnerError,
+    InputError,
+    MissingExtraError,
+    MissingInputError,
+    RunnerError,
+    UnknownInputError,
+    VersionMismatchError,
+    WorkflowBusyError,
+)
+from hypergraph.execution.places import Place
+from hypergraph.runners import BaseRunner
+
+_FRAMES = 6  # of the user's code
+_KINDS = (
+    InputError,
+    GraphConfigError,
+    IncompatibleRunnerError,
+    RunnerError,
+    MissingExtraError,
+    ConfigError,
+    VersionMismatchError,
+    WorkflowBusyError,
+)
+
+_load_runner = deferred("hypergraph.config:load_runner")
+_inspect = deferred("hypergraph.runners:inspect")
+_checkpointer = deferred("hypergraph.checkpointers:SqliteCheckpointer")
+
+
+# --- arguments --------------------------------------------------------------------------------
+
+
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose a runner, and those that any run may have."""
+    parser.add_argument(
+        "--runner",
+        metavar="NAME",
+        help="a configured or installed runner, or package.module:Class (default: HYPERGRAPH_RUNNER, "
+        "then the configuration file, then sync)",
+    )
+    parser.add_argument("--select", metavar="A,B", help="give these outputs only")
+    parser.add_argument(
+        "--max-concurrency",
+        type=count,
+        metavar="N",
+        help="at most so many calls of nodes at once, where the runner makes several at once",
+    )
+    parser.add_argument(
+        "--max-iterations", type=count, metavar="N", help="how often one node may run"
+    )
+
+
+def count(text: str) -> int:
+    """Read a positive whole number."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on, please")
+    return int(text)
+
+
+def names(text: str) -> list[str]:
+    """Read names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def options_of(
+    arguments: argparse.Namespace, runner: BaseRunner, method: str, given: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the options that were typed, by the names of the runner's ``method``.
+
+    Raises ``UsageError`` for one that the method does not take.
+    """
+    found = {name: getattr(arguments, name) for name in given}
+    found = {name: value for name, value in found.items() if value not in (None, False)}
+    known = option_names(getattr(runner, method))
+    for name in found:
+        if known is not None and name not in known:
+            option = f"--{name.replace('_', '-')}"
+            able = [
+                other
+                for other, cls in _classes()
+                if name in (option_names(getattr(cls, method)) or ())
+            ]
+            fix = f"use one that does: {' or '.join(f'--runner {one}' for one in able)}"
+            raise UsageError(
+                f"the runner {runner.name!r} takes no {option}; {fix if able else 'leave it out'}"
+            )
+    return found
+
+
+def _classes() -> Iterator[tuple[str, type[BaseRunner]]]:
+    from hypergraph.runners import get
+
+    for name, info in _inspect().items():
+        if info.error is None:
+            yield name, get(name)
+
+
+def option_names(method: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names that a method takes by keyword, or ``None`` where it takes any."""
+    found: set[str] = set()
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            found.add(parameter.name)
+            continue
+        try:
+            hint = typing.get_type_hints(method)[parameter.name]
+        except Exception:  # no annotation, or one that cannot be read
+            return None
+        if typing.get_origin(hint) is not typing.Unpack:
+            return None
+        found.update(typing.get_args(hint)[0].__annotations__)
+    return frozenset(found)
+
+
+# --- the runner -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened(name: str | None, db: str | None = None) -> Iterator[BaseRunner]:
+    """Give the runner, for the time of the call; ``db``: the file that keeps its workflows.
+
+    Raises ``UsageError`` if it keeps none, and what loading it raises.
+    """
+    if db is None:
+        yield _load_runner(name)
+        return
+    with _checkpointer(db) as checkpointer:
+        try:
+            runner = _load_runner(name, checkpointer=checkpointer)
+        except HypergraphError:
+            plain: BaseRunner = _load_runner(name)  # raises what is wrong besides
+            raise UsageError(
+                f"the runner {plain.name!r} keeps no workflows, so it takes no --db; use one that does: "
+                "--runner async"
+            ) from None
+        yield runner
+
+
+def finished(result: Any) -> Any:
+    """Return what a run comes to, awaiting it where it is a coroutine."""
+    if not isinstance(result, Awaitable):
+        return result
+    import asyncio
+
+    async def wait() -> Any:
+        return await result
+
+    return asyncio.run(wait())
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def is_usage(error: BaseException) -> bool:
+    """Say whether nothing has run: the graph, the inputs or the runner do not fit."""
+    if any(isinstance(note, Place) for note in getattr(error, "__notes__", ())):
+        return False
+    return isinstance(error, _KINDS)
+
+
+def say_how_to_fix_it_here(error: BaseException, target: str) -> None:
+    """Replace the fix of an error, which speaks of Python, by one that can be typed here."""
+    if isinstance(error, MissingInputError):
+        error.fix = f"add {' '.join(f'-i {name}=...' for name in error.missing)}"
+    elif isinstance(error, UnknownInputError):
+        error.fix = f"give only inputs of the graph: hypergraph show {target} lists them"
+    elif isinstance(error, VersionMismatchError):
+        error.fix = (
+            "go on all the same with --force-resume, or begin anew under another --workflow-id"
+        )
+    elif isinstance(error, IncompatibleRunnerError):
+        able = " or ".join(f"--runner {name}" for name in error.alternatives)
+        error.fix = f"add {able}" if able else f"hypergraph check {target} says what would help"
+
+
+def report(error: BaseException, runner: BaseRunner, *, full: bool) -> None:
+    """Show the error as Python would, with the frames of the user's own code only."""
+    if full:
+        traceback.print_exception(error)
+        return
+    ours = {"hypergraph", "asyncio", type(runner).__module__.partition(".")[0]}
+    walked = list(traceback.walk_tb(error.__traceback__))
+    own = [(frame, line) for frame, line in walked if not _belongs(frame, ours)]
+    if own:
+        stack = traceback.StackSummary.extract(iter(own[-_FRAMES:]))
+        print("Traceback (nodes only; --traceback shows all of it):", file=sys.stderr)
+        print("".join(stack.format()), end="", file=sys.stderr)
+    print("".join(traceback.format_exception_only(error)), end="", file=sys.stderr)
+
+
+def _belongs(frame: FrameType, packages: set[str]) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages

@@ -1,0 +1,40 @@
+"""Tables drawn by rich.
+
+Rule of this file: the words are the same as in a plain table; colours only help to find them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {
+    "yes": "green",
+    "ok": "green",
+    "no": "dim",
+    "-": "dim",
+    "missing": "dim",
+    "off": "dim",
+    "broken": "bold red",
+    "ambiguous": "bold red",
+    "incompatible API": "bold red",
+    "failed": "bold red",
+}
+
+
+def draw(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> None:
+    """Print a table on stdout, as wide as the terminal at most."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column, name in enumerate(head):
+        table.add_column(
+            name,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column == 0,
+        )
+    for row in rows:
+        table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))
+    Console().print(table)

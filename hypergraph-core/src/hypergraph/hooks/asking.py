@@ -1,0 +1,209 @@
+"""Asking the plugins.
+
+Rule of this file: each hook is called by itself. What decides (validators, settings) raises its own
+error, with a note that names the plugin; what only adds (listeners, commands) is contained, with a
+warning that names plugin and hook.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hypergraph.errors import HypergraphWarning, PluginError, UnkeyableError
+from hypergraph.hooks.state import Command, Hook, Listeners, in_force, load, lock
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+T = TypeVar("T")
+
+_COMMAND = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+def begin_run(graph: Any, runner: Any, listeners: Listeners | None = None) -> None:
+    """Let the plugins see a run before it begins, and find out who of them listens to the runner.
+
+    What validators raise is raised. ``listeners`` are brought up to date. For a graph that runs as a
+    part of another run nobody is asked.
+    """
+    load()
+    part = _part.get()
+    if part is not None and part.graph is graph:
+        return
+    for hook in in_force.validate_graph:
+        _decided(hook, graph=graph, runner=runner)
+    if listeners is not None and tuple(listeners.asked) != in_force.event_processors:
+        _ask_for_listeners(runner, listeners)
+
+
+def _ask_for_listeners(runner: Any, listeners: Listeners) -> None:
+    with lock:  # a runner may begin several runs at once
+        hooks = in_force.event_processors
+        new = [hook for hook in hooks if hook not in listeners.asked]
+        known = listeners.asked
+        listeners.asked = {hook: known.get(hook, ()) for hook in hooks}
+        for hook in new:
+            listeners.asked[hook] = _contained(hook, _listeners_of, runner=runner)
+        heard: dict[int, Any] = {}
+        for found in listeners.asked.values():
+            heard.update((id(one), one) for one in found)
+        listeners.heard = tuple(heard.values())
+
+
+def _listeners_of(result: Any) -> tuple[Any, ...]:
+    found = tuple(result)
+    for one in found:
+        if not callable(getattr(one, "on_event", None)):
+            raise TypeError(f"{type(one).__name__} has no on_event(event)")
+    return found
+
+
+class part_of_a_run:  # noqa: N801 - it reads as a statement
+    """While it is entered, the run of this nested graph is a part of the one around it, for which
+    plugins have been asked."""
+
+    __slots__ = ("graph", "_token")
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+
+    def __enter__(self) -> None:
+        self._token = _part.set(self)
+
+    def __exit__(self, *raised: object) -> None:
+        self.graph = None  # it may still stand in contexts that were copied in the meantime
+        with suppress(ValueError):  # a run whose event loop is gone is closed from elsewhere
+            _part.reset(self._token)
+
+
+_part: ContextVar[part_of_a_run | None] = ContextVar("part", default=None)
+
+
+# --- cache, configuration, command line ---------------------------------------------------------
+
+
+def cache_keys(node: Any) -> tuple[tuple[str, str], ...]:
+    """Return what plugins add to the cache keys of a node: names of plugins and their texts.
+
+    Raises `UnkeyableError` when one fails.
+    """
+    found = []
+    for hook in in_force.cache_key:
+        try:
+            text = hook.call(node=node)
+            if text is not None and not isinstance(text, str):
+                raise TypeError(f"it returned {type(text).__name__}, not str or None")
+        except Exception as error:
+            raise UnkeyableError(
+                f"{type(error).__name__} in the cache key of a plugin.",
+                where=f"plugin {hook.plugin!r}, {hook.name}",
+            ) from error
+        if text is not None:
+            found.append((hook.plugin, text))
+    return tuple(found)
+
+
+def configure(table: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Return the settings that plugins give, each with the plugin's name; those of the first count most.
+
+    ``table`` is what the file says. Raises what a plugin raises, and `PluginError` for a result that is
+    no mapping.
+    """
+    load()
+    found = []
+    for hook in in_force.configure:
+        result = _decided(hook, config=table)
+        if result is None:
+            continue
+        if not isinstance(result, Mapping):
+            raise PluginError(
+                f"The plugin {hook.plugin!r} gives settings as {type(result).__name__}.",
+                where=hook.name,
+                fix="return a mapping in the form of the configuration file, or None",
+                name=hook.plugin,
+            )
+        found.append((hook.plugin, result))
+    return tuple(found)
+
+
+def cli_commands(taken: Collection[str] = ()) -> tuple[Command, ...]:
+    """Return the commands that plugins add to the command line.
+
+    Warns of those that are left out: for an error, and for a name that is ``taken``. The ``add`` of a
+    command never raises, but warns.
+    """
+    load()
+    names = set(taken)
+    found: list[Command] = []
+    for hook in in_force.cli_commands:
+        for command in _contained(hook, _commands_of):
+            if command.name in names:
+                _warn(hook, f"its command {command.name!r} is left out: there is one of that name")
+                continue
+            names.add(command.name)
+            found.append(replace(command, add=_warning(hook, command)))
+    return tuple(found)
+
+
+def _commands_of(result: Any) -> tuple[Command, ...]:
+    found = tuple(result)
+    for one in found:
+        if not isinstance(one, Command):
+            raise TypeError(f"{type(one).__name__} is no hypergraph.hooks.Command")
+        if not _COMMAND.fullmatch(one.name):
+            raise ValueError(f"{one.name!r} cannot be the name of a command")
+    return found
+
+
+def _warning(hook: Hook, command: Command) -> Callable[[ArgumentParser], None]:
+    """Return the ``add`` of a command, contained."""
+
+    def add(parser: ArgumentParser) -> None:
+        try:
+            command.add(parser)
+        except Exception as error:
+            _warn(hook, f"the arguments of its command {command.name!r} are incomplete", error)
+
+    return add
+
+
+# --- how a hook is called -----------------------------------------------------------------------
+
+
+def _decided(hook: Hook, **arguments: Any) -> Any:
+    """Call a hook whose error is the caller's."""
+    try:
+        return hook.call(**arguments)
+    except Exception as error:
+        note = f"hypergraph: raised by plugin {hook.plugin!r} in {hook.name}"
+        if note not in getattr(error, "__notes__", ()):  # the same object may be raised each time
+            error.add_note(note)
+        raise
+
+
+def _contained(
+    hook: Hook, read: Callable[[Iterable[Any]], tuple[T, ...]], **arguments: Any
+) -> tuple[T, ...]:
+    """Call a hook whose error is a warning, and return what is read from its result."""
+    try:
+        result = hook.call(**arguments)
+        return () if result is None else read(result)
+    except Exception as error:
+        _warn(hook, "it is left out here", error)
+        return ()
+
+
+def _warn(hook: Hook, outcome: str, error: Exception | None = None) -> None:
+    raised = "" if error is None else f" raised {type(error).__name__}"
+    warning = HypergraphWarning(f"Plugin {hook.plugin!r}, {hook.name}{raised}: {outcome}.")
+    warning.__cause__ = error
+    warnings.warn(warning, stacklevel=2)

@@ -1,0 +1,182 @@
+"""Runners that hand the calls of nodes to something that gives futures: a pool, a cluster.
+
+Rule of this file: a subclass says how one call is submitted; what may be under way at once, and what
+becomes of failures, is said here. It runs on an event loop of its own, which the caller never sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, ClassVar
+
+from hypergraph.execution.collect import is_stream, join_chunks
+from hypergraph.execution.context import Settings
+from hypergraph.execution.drive import Escaped, Later, drive
+from hypergraph.execution.effects import All, Call, Flow, Nest, Sleep, Stream
+from hypergraph.execution.streaming import chunk_event
+from hypergraph.runners.blocking import BlockingRunner
+from hypergraph.runners.clock import Clock, SystemClock
+from hypergraph.runners.handlers import Handlers, plain_handlers, tell_start
+from hypergraph.runners.limits import Limiter, current_limiter
+from hypergraph.runners.loops import run_in_own_loop
+from hypergraph.runners.strategy import call_from_async
+
+
+class FuturesRunner(BlockingRunner):
+    """Base of the runners that submit the calls of nodes to an executor.
+
+    Nodes of a generation, and items of a map, are under way together: ``at_once`` of them. A failure
+    cancels what has not begun, and waits for what has. Everything else is as for every runner that
+    blocks: ``run`` returns a dict of outputs.
+    """
+
+    at_once: ClassVar[int] = 64
+
+    @abstractmethod
+    def submit(self, call: Call) -> Future[Any]:
+        """Begin a call; the future's result is that of ``call.function(*call.inputs.values())``.
+
+        Called in the thread of the run. What it raises is taken for the node's own failure.
+        """
+
+    def carry_out(self, flow: Flow, settings: Settings, *, nested: bool = False) -> Any:
+        """Carry out a flow on an event loop of its own."""
+        limiter = current_limiter.get() if nested else None
+        driver = _Driver(self, settings, limiter)
+        return run_in_own_loop(partial(driver.carry_out, flow))
+
+
+class _Driver:
+    """Carries out the flows of one run."""
+
+    def __init__(self, runner: FuturesRunner, settings: Settings, limiter: Limiter | None) -> None:
+        self._runner = runner
+        self._settings = settings
+        self._limiter = limiter
+        self._handlers: Handlers = {
+            **plain_handlers(settings),
+            Call: self._call,
+            Stream: lambda effect: Later(self._streamed(effect)),
+            Sleep: lambda effect: Later(_sleep(runner.clock, effect.seconds)),
+            Nest: lambda effect: Later(self._nest(effect)),
+            All: lambda effect: Later(self._together(effect)),
+        }
+
+    async def carry_out(self, flow: Flow) -> Any:
+        """Carry out a flow to its end and return its result."""
+        result = await drive(flow, self._handlers, self._settings.emit)
+        if type(result) is Escaped:
+            raise result.error
+        return result
+
+    def _call(self, effect: Call) -> Later:
+        if effect.start is not None and self._settings.emit is not None:
+            tell_start(self._settings.emit, effect.start)
+        return Later(self._called(effect))
+
+    async def _called(self, call: Call) -> Any:
+        if self._limiter is None:
+            return await _result(self._runner.submit(call))
+        await _slot(self._limiter)
+        try:
+            return await _result(self._runner.submit(call))
+        finally:
+            self._limiter.release()
+
+    async def _streamed(self, effect: Stream) -> Any:
+        """Run a generator where every node runs, and tell of its chunks when they are here."""
+        function = partial(_chunks, effect.function)
+        chunks, value = await self._called(Call(function, effect.inputs, effect.node))
+        if chunks is None:
+            return value
+        emit: Any = self._settings.emit
+        event = chunk_event(effect, self._settings)
+        for index, chunk in enumerate(chunks):
+            emit(event(chunk, index))
+        return join_chunks(chunks, effect.node.func)
+
+    async def _nest(self, effect: Nest) -> Any:
+        node = effect.node
+        return await call_from_async(node.runner, node.graph, effect.inputs, effect.context)
+
+    async def _together(self, effect: All) -> list[Any]:
+        """Carry out flows together, each begun in order; the first failure in order is raised."""
+        results: list[Any] = []
+        failures: dict[int, BaseException] = {}
+        flows: Iterator[tuple[int, Flow]] = iter(enumerate(effect.flows))
+        width = self._runner.at_once
+        if isinstance(effect.flows, Sequence):
+            width = min(width, len(effect.flows))
+
+        async def work() -> None:
+            for index, flow in flows:
+                results.append(None)
+                try:
+                    results[index] = await self.carry_out(flow)
+                except asyncio.CancelledError:
+                    raise
+                except Exception as error:
+                    failures[index] = error
+                    for task in tasks:
+                        task.cancel()
+
+        tasks = [asyncio.create_task(work()) for _ in range(width)]
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        if failures:
+            raise failures[min(failures)]
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        return results
+
+
+def _chunks(function: Callable[..., Any], *values: Any) -> tuple[list[Any] | None, Any]:
+    """Call a generator's function; returns its chunks, or ``None`` and the value if it was none."""
+    returned = function(*values)
+    return (list(returned), None) if is_stream(returned) else (None, returned)
+
+
+async def _result(future: Future[Any]) -> Any:
+    """Return the result of a future. Cancelled, it is cancelled too, or waited for if it has begun."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def wake(_: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(wake)
+    try:
+        await done.wait()
+    except asyncio.CancelledError:
+        future.cancel()
+        while not done.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await done.wait()
+        raise
+    return future.result()
+
+
+async def _slot(limiter: Limiter) -> None:
+    """Take a slot of the run around this one."""
+    if limiter.acquire_nowait():
+        return
+    loop = asyncio.get_running_loop()
+    granted = asyncio.Event()
+    waiter = limiter.add_waiter(lambda: loop.call_soon_threadsafe(granted.set))  # type: ignore[arg-type]
+    try:
+        await granted.wait()
+    except BaseException:
+        waiter.cancel()
+        raise
+
+
+def _sleep(clock: Clock, seconds: float) -> Coroutine[Any, Any, None]:
+    if isinstance(clock, SystemClock):
+        return asyncio.sleep(seconds)
+    return asyncio.to_thread(clock.sleep, seconds)
