@@ -1,6 +1,7 @@
 """What the tests of packages share: wheels built once, and environments made once."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,22 +25,26 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shelf(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def shelf(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     """Our distributions, and all that they need."""
     others = tmp_path_factory.mktemp("others")
     for installed in third_party().values():
         put_together(installed, others)
-    return Shelf((dist, others))
+    yield Shelf((dist, others))
+    shutil.rmtree(others)
 
 
 @pytest.fixture(scope="session")
 def environment_of(
     shelf: Shelf, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Environment]:
+) -> Iterator[Callable[..., Environment]]:
     """Make the environment of some requirements; the same requirements, the same environment."""
+    places = tmp_path_factory.mktemp("environments")
 
     @cache
     def environment_of(*requirements: str) -> Environment:
-        return shelf.environment(tmp_path_factory.mktemp("environment"), *requirements)
+        place = places / str(environment_of.cache_info().currsize)
+        return shelf.environment(place, *requirements)
 
-    return environment_of
+    yield environment_of
+    shutil.rmtree(places)  # pytest would keep them, and they are large

@@ -38,6 +38,7 @@ graph = Graph([double, add], name="sums")
 EXTRA_MODULES = {
     "cache": "hypergraph.cache.disk",
     "otel": "hypergraph.extras.otel",
+    "parquet": "hypergraph.extras.parquet",
     "progress": "hypergraph.extras.rich_progress",
     "testing": "hypergraph.testing.strategies",
 }

@@ -160,4 +160,6 @@ def test_the_core_requires_little_and_no_runner(dist: Path) -> None:
     lines = metadata(dist, CORE).get_all("Requires-Dist", failobj=[])
     assert [one for one in lines if one.startswith("hypergraph")] == []
     extras = metadata(dist, CORE).get_all("Provides-Extra", failobj=[])
-    assert sorted(extras) == ["cache", "otel", "progress", "testing"]
+    assert sorted(extras) == ["cache", "otel", "parquet", "progress", "testing"]
+    page = str(metadata(dist, CORE).get_payload())
+    assert [one for one in extras if f"`{CORE}[{one}]`" not in page] == []

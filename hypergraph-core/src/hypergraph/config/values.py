@@ -135,9 +135,7 @@ def _misfit(value: Any, wanted: Any, key: Key) -> Exception:
         got = f"another {got}"  # of the right type, and still not one of those
     words = [one for arm in _arms(wanted) for one in get_args(arm) if isinstance(one, str)]
     hint = did_you_mean(value, words) if isinstance(value, str) else ""
-    listed = any(_item(arm) is not None for arm in _arms(wanted))
-    fix = "write a list: [...]" if listed else f"write {expected}"
-    return key.error(f"expected {expected}, got {got}", fix, hint)
+    return key.error(f"expected {expected}, got {got}", f"give it as: {expected}", hint)
 
 
 # --- types ------------------------------------------------------------------------------------
