@@ -10,6 +10,7 @@ import pytest
 import hypergraph
 from hypergraph import runners
 from hypergraph.capabilities import GraphFeatures, RunnerCapabilities
+from hypergraph.config import resolve_runner
 from hypergraph.errors import (
     AmbiguousRunnerError,
     BrokenRunnerError,
@@ -370,16 +371,16 @@ def test_forgetting_a_runner_that_was_never_registered_is_an_error(install: Inst
 def test_a_runner_is_accepted_in_four_forms(install: Install) -> None:
     install("hyper-mine", {"mine": "Mine"}, source())
     instance = Own()
-    assert runners.resolve(instance) is instance
-    assert type(runners.resolve(Own)) is Own
-    assert type(runners.resolve("mine")) is runners.get("mine")
-    assert type(runners.resolve("plug_hyper_mine:Mine")) is runners.get("mine")
+    assert resolve_runner(instance) is instance
+    assert type(resolve_runner(Own)) is Own
+    assert type(resolve_runner("mine")) is runners.get("mine")
+    assert type(resolve_runner("plug_hyper_mine:Mine")) is runners.get("mine")
 
 
 @pytest.mark.parametrize("wrong", [3, None, dict, object()])
 def test_anything_else_is_refused(wrong: object) -> None:
     with pytest.raises(RunnerAPIError, match="not a subclass"):
-        runners.resolve(wrong)  # type: ignore[arg-type]
+        resolve_runner(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

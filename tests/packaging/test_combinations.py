@@ -13,6 +13,7 @@ import pytest
 import hypergraph
 from tests.packaging.environments import (
     CORE,
+    EVERYTHING,
     EXTRAS,
     PACKAGES,
     PROJECTS,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         inspect,
         refresh,
         register,
-        resolve,
         supporting,
         unregister,
     )
@@ -51,7 +50,6 @@ __all__ = [
     "nested_context",
     "refresh",
     "register",
-    "resolve",
     "supporting",
     "unregister",
 ]
@@ -61,7 +59,7 @@ _HOMES = {
     "hypergraph.runners.futures": "FuturesRunner",
     "hypergraph.runners.nesting": "leaf_call nested_context",
     "hypergraph.runners.registry": """
-        RunnerInfo RunnerState available create get inspect refresh register resolve supporting
+        RunnerInfo RunnerState available create get inspect refresh register supporting
         unregister
     """,
     "hypergraph.runners.strategy": "STRATEGIES Strategy call_from_async call_from_sync",

@@ -94,19 +94,6 @@ def create(name: str, **options: Any) -> BaseRunner:
     return get(name)(**options)
 
 
-def resolve(spec: BaseRunner | type[BaseRunner] | str) -> BaseRunner:
-    """Return the runner that ``spec`` stands for, wherever a runner is accepted.
-
-    An instance is returned as it is; a class, a registered name and ``"package.module:Class"`` are
-    made without arguments. Raises what `get` raises, and `RunnerAPIError` for anything else.
-    """
-    if isinstance(spec, BaseRunner):
-        return spec
-    if isinstance(spec, str):
-        return get(spec)()
-    return runner_class(spec, getattr(spec, "__name__", type(spec).__name__), "runner=")()
-
-
 def register(name: str, cls: type[BaseRunner], replace: bool = False) -> None:
     """Make a runner class known under a name in this process, before anything installed.
 

@@ -5,8 +5,9 @@ due, by the sentences of the semantics page, which are quoted (``Rule:``) where 
 nothing is remembered that can be asked again. It shares no code with the engine, so that the two
 can be compared.
 
-An async function is run to its end before anything else runs. An interrupt is answered at once, by
-the ``answer`` that is passed in.
+Its methods are ``async`` because nodes may be: who drives them decides what waiting means. Here an
+async function is run to its end before anything else runs. An interrupt is answered at once, by the
+``answer`` that is passed in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hypergraph.graph import Graph, GraphNode
 from hypergraph.nodes import CallableNode, GateNode, InterruptNode
 from hypergraph.testing.shape import Shape
 from hypergraph.testing.values import (
+    chunks_of,
     collect,
     finish,
     items_of,
@@ -59,7 +61,7 @@ def run(
     """Run ``graph`` and return its outputs and what happened. Raises what a runner raises."""
     interpreter = Interpreter(max_iterations=max_iterations, where=f"graph {graph.name!r}")
     interpreter.answer = answer
-    return interpreter.run(graph, inputs or {}, select=select, allow_extra=allow_extra)
+    return finish(interpreter.run(graph, inputs or {}, select=select, allow_extra=allow_extra))
 
 
 def map(  # noqa: A001  named as on every runner
@@ -81,7 +83,7 @@ def map(  # noqa: A001  named as on every runner
         where = f"graph {graph.name!r} (map item {index})"
         interpreter = Interpreter(max_iterations=max_iterations, where=where)
         try:
-            results.append(interpreter.run(graph, item))
+            results.append(finish(interpreter.run(graph, item)))
         except Exception as error:
             if on_error == "raise":
                 raise
@@ -106,7 +108,7 @@ class Interpreter:
 
     # -- the run -----------------------------------------------------------------------------
 
-    def run(
+    async def run(
         self,
         graph: Graph,
         inputs: Mapping[str, Any],
@@ -125,13 +127,13 @@ class Interpreter:
         self.selected: dict[str, set[Any]] = {}  # what each gate has selected and nobody used yet
         self.runs: Counter[str] = Counter()
         while generation := self.generation():
-            self.run_generation(generation)
+            await self.run_generation(generation)
         outputs = {name: self.written[name] for name in wanted if name in self.written}
         return ReferenceResult(
             outputs=outputs, trace=self.trace, runs=dict(self.counts), asked=self.asked
         )
 
-    def run_generation(self, generation: Sequence[str]) -> None:
+    async def run_generation(self, generation: Sequence[str]) -> None:
         """Read all inputs, run in declaration order, then commit in declaration order."""
         for name in generation:
             self.check_iterations(name)
@@ -141,12 +143,12 @@ class Interpreter:
             self.read_at[name] = len(self.writes)
             for targets in self.selected.values():
                 targets.discard(name)
-        results = []
-        for name in generation:
-            self.runs[name] += 1
-            self.counts[self.path + name] += 1
-            results.append((name, self.execute(name, inputs[name])))
-        self.commit(results)
+        results = await self.execute_all(inputs)
+        self.commit([(name, results[name]) for name in generation])
+
+    async def execute_all(self, inputs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Run the nodes of a generation, and return what each gave."""
+        return {name: await self.execute(name, given) for name, given in inputs.items()}
 
     def check_iterations(self, name: str) -> None:
         """Rule: `max_iterations` is how often a node may run in one run (a gate: once more)."""
@@ -251,16 +253,18 @@ class Interpreter:
 
     # -- one node ----------------------------------------------------------------------------
 
-    def execute(self, name: str, inputs: dict[str, Any]) -> Any:
+    async def execute(self, name: str, inputs: dict[str, Any]) -> Any:
         """Run one node: a gate gives the targets it selects, any other node its outputs by name."""
+        self.runs[name] += 1
+        self.counts[self.path + name] += 1
         node = self.shape.nodes[name]
         if isinstance(node, GraphNode):
-            return self.nest_mapped(node, inputs) if node.map_params else self.nest(node, inputs)
+            return await (self.nest_mapped if node.map_params else self.nest)(node, inputs)
         if isinstance(node, InterruptNode):
             return self.ask(node, inputs)
         assert isinstance(node, CallableNode)
         try:
-            result = self.call(node, inputs)
+            result = await self.call(node, inputs)
         except Exception as error:
             # "The node's exception reaches the caller unchanged in type and identity, with a note."
             given = ", ".join(node.inputs)
@@ -272,13 +276,13 @@ class Interpreter:
             return node.decide(result)
         return outputs_of(node, result, self.where)
 
-    def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
+    async def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
         """Call the node's function by its own parameter names; collect what a generator yields."""
         named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
         result = node.func(**named)
         if node.is_generator:
-            return collect(node, result)
-        return finish(result) if node.is_async and isinstance(result, Awaitable) else result
+            return collect(node, [chunk async for chunk in chunks_of(result)])
+        return await result if node.is_async and isinstance(result, Awaitable) else result
 
     def ask(self, node: InterruptNode, inputs: dict[str, Any]) -> dict[str, Any]:
         """Rule: `interrupt_handlers` answers inline."""
@@ -290,7 +294,7 @@ class Interpreter:
 
     # -- nested graphs -----------------------------------------------------------------------
 
-    def nest(
+    async def nest(
         self, node: GraphNode, inputs: dict[str, Any], item: tuple[int, int] | None = None
     ) -> dict[str, Any]:
         """Run the inner graph; the result holds only the inner outputs that were produced.
@@ -302,7 +306,7 @@ class Interpreter:
         child.trace, child.counts = self.trace, self.counts
         child.answer, child.asked = self.answer, self.asked
         inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
-        outputs = child.run(node.graph, inner).outputs
+        outputs = (await child.run(node.graph, inner)).outputs
         return {
             outer: outputs[name] for outer, name in node.inner_outputs.items() if name in outputs
         }
@@ -311,8 +315,14 @@ class Interpreter:
         """Make the run of a nested graph: the same limit, counted separately."""
         return type(self)(max_iterations=self.max_iterations, where=where, path=path)
 
-    def nest_mapped(self, node: GraphNode, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def nest_mapped(self, node: GraphNode, inputs: dict[str, Any]) -> dict[str, Any]:
         """Rule: `map_over(...)` runs it once per item, its outputs becoming lists in item order."""
         items = list(items_of(inputs, node.map_params, node.map_mode))
-        results = [self.nest(node, item, (i, len(items))) for i, item in enumerate(items)]
+        results = await self.nest_all(node, items)
         return {name: [result.get(name) for result in results] for name in node.outputs}
+
+    async def nest_all(
+        self, node: GraphNode, items: Sequence[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Run the inner graph for each item, and return what each gave."""
+        return [await self.nest(node, item, (i, len(items))) for i, item in enumerate(items)]

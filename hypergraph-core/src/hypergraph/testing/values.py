@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 import typing
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from hypergraph.errors import InputError, OutputCountError, did_you_mean
 from hypergraph.graph import Graph
 from hypergraph.nodes import CallableNode, HyperNode
+
+T = TypeVar("T")
 
 # -- what a node's result means ------------------------------------------------------------------
 
@@ -40,35 +42,37 @@ def outputs_of(node: HyperNode, result: Any, where: str) -> dict[str, Any]:
     return dict(zip(node.outputs, parts, strict=True))
 
 
-def finish(waiting: Awaitable[Any]) -> Any:
+def finish(waiting: Awaitable[T]) -> T:
     """Run what is awaited to its end. Whenever it lets others run, there is nobody else to run."""
     steps = waiting.__await__()
     while True:
         try:
             asked_for = next(steps)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result
+        except RuntimeError as error:
+            if error.args == ("coroutine raised StopIteration",):  # what Python makes of one
+                raise error.__cause__ or error from None
+            raise
         if asked_for is not None:
             raise NotImplementedError(
                 f"the reference has no {type(asked_for).__name__} to wait for"
             )
 
 
-def chunks_of(generator: Iterable[Any] | AsyncIterator[Any]) -> Iterator[Any]:
+async def chunks_of(generator: Iterable[Any] | AsyncIterator[Any]) -> AsyncIterator[Any]:
     """Yield what a generator yields, async or not."""
-    if not isinstance(generator, AsyncIterator):
-        yield from generator
-        return
-    while True:
-        try:
-            yield finish(anext(generator))
-        except StopAsyncIteration:
-            return
+    if isinstance(generator, AsyncIterator):
+        async for chunk in generator:
+            yield chunk
+    else:
+        for chunk in generator:
+            yield chunk
 
 
-def collect(node: CallableNode, chunks: Iterable[Any] | AsyncIterator[Any]) -> Any:
+def collect(node: CallableNode, collected: list[Any]) -> Any:
     """Rule: All `str` joined, all `bytes` joined, else a list; with no chunk, by the annotation."""
-    collected = list(chunks_of(chunks))
     if not collected:
         annotation = typing.get_type_hints(node.func).get("return")
         item = (*typing.get_args(annotation), annotation)[0]
