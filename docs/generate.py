@@ -12,26 +12,46 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import re
 from argparse import _SubParsersAction
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, get_overloads
+from typing import Any, get_overloads, get_type_hints
 
 import hypergraph
-from hypergraph import cache, checkpointers, cli, errors, events, runners, serialization, testing
+from hypergraph import (
+    cache,
+    checkpointers,
+    cli,
+    errors,
+    events,
+    hooks,
+    runners,
+    serialization,
+    testing,
+)
 from hypergraph.cache import disk
 from hypergraph.capabilities import FEATURES, RunnerCapabilities
+from hypergraph.cli import scaffold
 from hypergraph.cli.demo import library
+from hypergraph.cli.scaffold.names import names_for
+from hypergraph.config import values
+from hypergraph.config.components import KINDS
 from hypergraph.execution import effects
 from hypergraph.execution.explain import CacheExplanation
 from hypergraph.graph.inputs import InputSpec
+from hypergraph.hooks import specs
+from hypergraph.hooks.plugins import HOOKS
 from hypergraph.runners import clock
 from hypergraph.runners.options import Options
 from hypergraph.runners.registry import KNOWN
 from hypergraph.runners.strategy import STRATEGIES
+from hypergraph.testing.asking import rules_of
+from hypergraph.testing.suite import RUNNER_RULES
 from hypergraph_runner_async import AsyncOptions, EventStream
 
 DOCS = Path(__file__).resolve().parent
@@ -111,6 +131,61 @@ def distributions() -> str:
             for name, package in KNOWN.items()
         ),
     )
+
+
+def settings() -> str:
+    """What can be configured of each runner."""
+    rows = []
+    for runner in installed_runners().values():
+        types = get_type_hints(runner.settings_class, include_extras=True)
+        for field in fields(runner.settings_class):
+            default = "" if field.default in (None, ()) else f"`{json.dumps(field.default)}`"
+            words = values.described(types[field.name]).replace("|", "\\|")
+            rows.append(
+                [
+                    f"`{runner.__name__}`",
+                    f"`{field.name}`",
+                    words,
+                    default,
+                    field.metadata["help"],
+                ]
+            )
+    return table(["Runner", "Setting", "Type", "Default", "Meaning"], rows)
+
+
+def components() -> str:
+    """The names of components, and what each takes."""
+    rows = []
+    for kind in KINDS.values():
+        for name, target in kind.names.items():
+            module, _, attribute = target.partition(":")
+            cls = getattr(importlib.import_module(module), attribute)
+            types = values.types_of(cls)
+            options = [f"`{one}`: {values.described(types[one])}" for one in values.options(cls)]
+            rows.append([kind.word, f'`"{name}"`', f"`{cls.__name__}`", ", ".join(options)])
+    return table(["Type", "Name", "Class", "Options and their types"], rows)
+
+
+def hook_table() -> str:
+    """The hooks of plugins, by the paragraphs of their docstrings."""
+    rows = []
+    for name in HOOKS:
+        hook = getattr(specs, name)
+        paragraphs = re.split(r"\n\s*\n", inspect.getdoc(hook) or "")
+        words = [re.sub(r"\s+", " ", one).replace("``", "`") for one in paragraphs]
+        called = f"`{name}({', '.join(inspect.signature(hook).parameters)})`"
+        rows.append([called, words[0], words[1], " ".join(words[2:])])
+    return table(["Hook", "What for", "An error", "Besides"], rows)
+
+
+def kit_groups() -> str:
+    """The groups of the conformance kit, and how many rules each has."""
+    rows = []
+    for kind in RUNNER_RULES:
+        asked = list(rules_of(kind))
+        rules = len({rule.method for rule in asked})
+        rows.append([f"`{kind.group}`", first_words(kind), str(rules), str(len(asked))])
+    return table(["Group", "About", "Rules", "With their cases"], rows)
 
 
 def effect_table() -> str:
@@ -282,6 +357,8 @@ def api_run() -> str:
         )
     for owner, options in (("SyncRunner", Options), ("AsyncRunner", AsyncOptions)):
         text += entry("options", options).replace("options(", f"{owner}: **options = (")
+    for name in ("run", "load_runner"):
+        text += entry(f"hypergraph.{name}", getattr(hypergraph, name))
     text += entry("EventStream", EventStream) + methods(EventStream, "stream")
     text += entry("CacheExplanation", CacheExplanation)
     for name in ("RunResult", "RunStatus", "PauseInfo", "PauseReason"):
@@ -300,6 +377,12 @@ def api_runners() -> str:
         for name, thing in named.items()
         if callable(thing) and thing is not hypergraph.BaseRunner
     )
+
+
+def api_plugins() -> str:
+    """What registers and lists plugins."""
+    names = ("register", "unregister", "installed", "refresh", "PluginInfo", "PluginState")
+    return "".join(entry(name, getattr(hooks, name)) for name in (*names, "Command"))
 
 
 def api_cache() -> str:
@@ -395,23 +478,47 @@ def names_defined(node: ast.stmt) -> list[str]:
     return [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
 
 
+# --- the package of a new runner --------------------------------------------------------------
+
+SCAFFOLDED = {
+    f"scaffold-{source.partition('.')[0]}": path for source, path in scaffold.FILES.items()
+}
+LANGUAGES = {".md": "markdown", ".py": "python", ".toml": "toml"}
+
+
+def scaffolded(part: str) -> str:
+    """One file of what ``hypergraph runners new my-runner`` makes."""
+    names = names_for("my-runner")
+    path = SCAFFOLDED[part].replace("$module", names.module)
+    text = scaffold.contents_for(names)[path]
+    fence = "````" if "```" in text else "```"
+    words = f"{LANGUAGES[Path(path).suffix]} file={names.name}/{path}"
+    return f"{fence}{words}\n{text}{fence}\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "api-build": api_build,
     "api-cache": api_cache,
     "api-checkpointers": api_checkpointers,
     "api-events": api_events,
     "api-nodes": api_nodes,
+    "api-plugins": api_plugins,
     "api-run": api_run,
     "api-runners": api_runners,
     "api-testing": api_testing,
     "capabilities": capabilities,
     "command-line": command_line,
+    "components": components,
     "distributions": distributions,
     "effects": effect_table,
     "errors": error_table,
     "features": features,
+    "groups": kit_groups,
+    "hooks": hook_table,
+    "settings": settings,
     "strategies": strategies,
     **{name: partial(demo, name) for name in DEMO_PIECES},
+    **{name: partial(scaffolded, name) for name in SCAFFOLDED if name != "scaffold-py"},
 }
 
 

@@ -1,12 +1,11 @@
 """AsyncRunner passes the conformance kit, however it is made and on both event loops."""
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 from hypergraph.checkpointers import MemoryCheckpointer
 from hypergraph.testing import RunnerSuite
 from hypergraph_runner_async import AsyncRunner
+from tests.async_.on_trio import OnTrio
 from tests.async_.support import Listener
 
 
@@ -16,16 +15,19 @@ class TestAsyncRunner(RunnerSuite):
         return AsyncRunner()
 
 
-class TestOnTrio(RunnerSuite):
+class TestOnTrio(OnTrio, RunnerSuite):
     @pytest.fixture
     def runner(self):
         return AsyncRunner()
 
-    def in_event_loop(self, main):
-        return anyio.run(main, backend="trio")
 
-    async def pause(self):
-        await anyio.lowlevel.checkpoint()
+class TestInThreads(RunnerSuite):
+    @pytest.fixture
+    def runner(self):
+        return self.with_options(None)
+
+    def with_options(self, runner, **options):
+        return AsyncRunner(sync_nodes="thread", **options)
 
 
 class TestObservedAndKept(RunnerSuite):

@@ -1,4 +1,4 @@
-"""``PoolRunner``: every node in another process of this machine, to prove what the kit asks of such runners.
+"""``PoolRunner``: every node in another process of this machine, to prove what the kit asks of such.
 
 One pool serves all of them: processes are slow to start.
 """

@@ -9,7 +9,7 @@ from hypergraph.capabilities import GraphFeatures, RunnerCapabilities
 from hypergraph.errors import IncompatibleRunnerError, RunnerAPIError
 from hypergraph.graph import Graph
 from hypergraph.results import RunResult
-from hypergraph.runners import BaseRunner
+from hypergraph.runners import BaseRunner, nested_context
 from hypergraph.runners.base import chosen_inputs, supports_runner_api
 from hypergraph.runners.strategy import call_from_async, call_from_sync
 

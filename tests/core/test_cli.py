@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from hypergraph import Graph, node, runners
-from hypergraph.capabilities import RunnerCapabilities
+from hypergraph import node
 from hypergraph.cli import main
 from hypergraph.cli.errors import UsageError
 from hypergraph.cli.target import load_graph
@@ -20,7 +19,6 @@ from hypergraph.cli.timing import Timings
 from hypergraph.cli.values import as_json, as_text, read_inputs
 from hypergraph.events import NodeEndEvent, NodeStartEvent, RunEndEvent, RunStartEvent
 from hypergraph.results import RunStatus
-from hypergraph.runners import BaseRunner
 
 PIPELINE = """
 from hypergraph import Graph, node
@@ -87,7 +85,9 @@ def test_a_wrong_call_fails_with_2_and_the_usage(run: Any, arguments: list[str])
     assert err.startswith("usage: hypergraph")
 
 
-@pytest.mark.parametrize("command", ["run", "check", "show", "runners", "demo"])
+@pytest.mark.parametrize(
+    "command", ["run", "map", "check", "show", "runners", "plugins", "workflows", "demo"]
+)
 def test_every_command_explains_itself(run: Any, command: str) -> None:
     code, out, err = run(command, "--help")
     assert (code, err) == (0, "")
@@ -122,9 +122,43 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(place: Path) -> None:
         assert process.wait() == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is full")
+def test_a_full_disk_is_no_traceback(place: Path) -> None:
+    (place / "rows.jsonl").write_text('{"text": "a b"}\n')
+    for command in (["show", "pipeline:graph"], ["map", "pipeline:graph", "rows.jsonl"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "hypergraph", *command],
+                check=False,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].endswith("No space left on device")
+        assert "Traceback" not in done.stderr
+
+
 def test_an_interruption_ends_with_130(run: Any, place: Path) -> None:
     (place / "stopped.py").write_text("raise KeyboardInterrupt")
     assert run("show", "stopped:graph") == (130, "", "hypergraph: interrupted\n")
+
+
+def test_a_warning_is_shown_without_our_source(place: Path) -> None:
+    (place / "warns.py").write_text(
+        "import warnings\nfrom hypergraph.errors import HypergraphWarning\n"
+        "from pipeline import graph\n"
+        "warnings.warn('Look out.', HypergraphWarning)\nwarnings.warn('Theirs.', UserWarning)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "hypergraph", "show", "warns:graph"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    first, second, *_ = done.stderr.splitlines()
+    assert first == "hypergraph: Look out."
+    assert second.endswith("warns.py:5: UserWarning: Theirs.")
 
 
 # --- the target -------------------------------------------------------------------------------
@@ -212,7 +246,7 @@ def test_the_whole_traceback_is_there_for_the_asking(run: Any, place: Path) -> N
     assert err.startswith("Traceback (most recent call last)")
 
 
-# --- show, check, runners ---------------------------------------------------------------------
+# --- show -------------------------------------------------------------------------------------
 
 
 def test_show_prints_text_or_mermaid_or_writes_a_page(run: Any, place: Path) -> None:
@@ -228,62 +262,63 @@ def test_show_says_when_the_page_cannot_be_written(run: Any, place: Path) -> Non
     assert (code, err) == (2, "hypergraph: --html absent/o.html: No such file or directory\n")
 
 
-class Limited(BaseRunner):
-    capabilities = RunnerCapabilities(supports_cycles=False)
-
-    def run(self, graph: Graph, *args: Any, **options: Any) -> Any: ...
-
-    def map(self, graph: Graph, *args: Any, **options: Any) -> Any: ...
-
-
-class Able(Limited):
-    capabilities = RunnerCapabilities(supports_async_nodes=True)
-
-
-@pytest.fixture
-def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runners and no installed ones."""
-    monkeypatch.setattr("hypergraph.runners.registry.offers", lambda group: {})
-    for name, cls in {"able": Able, "limited": Limited}.items():
-        monkeypatch.setitem(runners.registry._registered, name, cls)
-
-
-@pytest.mark.usefixtures("only_these")
-def test_check_says_who_can_and_what_stops_the_others(run: Any, place: Path) -> None:
-    assert run("check", "pipeline:graph") == (0, "able     yes\nlimited  yes\n", "")
-    code, out, _ = run("check", "pipeline:waiting")
-    assert code == 0
-    assert out == "able     yes\nlimited  no   no async nodes, which node 'answer' needs\n"
-
-
-def test_check_fails_when_nobody_can(
-    run: Any, place: Path, only_these: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(runners.registry._registered, "able")
-    assert run("check", "pipeline:waiting")[0] == 2
-    monkeypatch.delitem(runners.registry._registered, "limited")
-    code, out, _ = run("check", "pipeline:waiting")
-    assert (code, out) == (2, "No runner is installed: pip install hypergraph-runner-sync\n")
-
-
-@pytest.mark.usefixtures("only_these")
-@pytest.mark.parametrize("arguments", [["runners"], ["runners", "list"]])
-def test_runners_lists_what_is_there_and_how_to_get_the_rest(
-    run: Any, arguments: list[str]
-) -> None:
-    code, out, err = run(*arguments)
+def test_a_graph_as_json_has_every_node_and_edge(run: Any, place: Path) -> None:
+    (place / "outer.py").write_text(
+        "from hypergraph import END, Graph, branch, node\n"
+        "from pipeline import graph\n"
+        "@branch(when_true='split_all', when_false=END)\n"
+        "def more(text, limit=3): return False\n"
+        "inner = graph.as_node('split_all').map_over('text')\n"
+        "graph = Graph([more, inner], name='outer')\n"
+    )
+    code, out, err = run("show", "outer:graph", "--json")
+    found = json.loads(out)
     assert (code, err) == (0, "")
-    assert [line.split()[:2] for line in out.splitlines()] == [
-        ["able", "ok"],
-        ["limited", "ok"],
-        ["sync", "missing"],
-        ["async", "missing"],
-        ["dbos", "missing"],
-        ["daft", "missing"],
+    assert found["inputs"] == [
+        {"name": "text", "state": "required"},
+        {"name": "limit", "state": "optional"},
     ]
-    assert "cycles, gates, async nodes" in out
-    missing = out.splitlines()[-1]  # its package may be installed here and hold no runner yet
-    assert missing.endswith(("pip install hypergraph-runner-daft", "registers no runner"))
+    assert found["needs"] == {"gates": "more"}
+    more, inner = found["nodes"]
+    assert (more["kind"], more["defaults"]) == ("branch", ["limit"])
+    assert [choice["target"] for choice in more["choices"]] == ["split_all", None]
+    assert (inner["maps"], inner["graph"]["nodes"][0]["outputs"]) == (["text"], ["tokens"])
+    assert {(edge["source"], edge["target"], edge["kind"]) for edge in found["edges"]} == {
+        ("more", "split_all", "control"),
+        ("more", None, "control"),
+    }
+    assert found["definition_hash"] == load_graph("outer:graph").definition_hash
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+@pytest.mark.parametrize(
+    "command", ["show pipeline:graph", "runners", "plugins", "check pipeline:graph"]
+)
+def test_a_closed_stdout_is_no_error(place: Path, command: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m hypergraph {command} >&-', sys.executable],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_names_that_stdout_cannot_encode_are_escaped(place: Path) -> None:
+    (place / "accents.py").write_text(
+        "from hypergraph import Graph, node\n"
+        "graph = Graph([node(lambda: 'naïve', name='größe', output_name='x')])\n",
+        encoding="utf-8",
+    )
+    for command in (["show", "accents:graph"], ["show", "accents:graph", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "hypergraph", *command],
+            check=False,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"gr\\" in done.stdout
 
 
 # --- values -----------------------------------------------------------------------------------

@@ -685,6 +685,13 @@ def test_a_terminal_is_asked(
     assert len(store.list_workflows()) == left
 
 
+def test_forks_and_deletions_as_json(run: Run, store: Any) -> None:
+    keep(store)
+    assert run("fork", "w", "--as", "copy", "--json") == (0, '{"id": "copy"}\n', "")
+    code, out, _ = run("delete", "copy", "gone", "--yes", "--json")
+    assert (code, json.loads(out)) == (2, ["copy"])
+
+
 @pytest.mark.parametrize("stdin", [io.StringIO("y\n"), None])
 def test_nothing_is_deleted_where_nobody_can_be_asked(
     run: Run, store: Any, monkeypatch: pytest.MonkeyPatch, stdin: Any

@@ -347,7 +347,9 @@ def test_a_registered_name_is_replaced_only_on_request() -> None:
     assert runners.get("own") is Other
 
 
-@pytest.mark.parametrize("name", ["", " own", "a:b"])
+@pytest.mark.parametrize(
+    "name", ["", " own", "a:b", "a b", "-own", "a.b", "1", "\u00e9", "own\n", "a/b"]
+)
 def test_a_name_that_could_not_be_asked_for_is_refused(name: str) -> None:
     with pytest.raises(RunnerError, match="cannot be the name"):
         runners.register(name, Own)
@@ -449,7 +451,7 @@ def test_a_missing_runner_is_an_import_error_that_says_how_to_install_it() -> No
 
 
 def test_a_registered_runner_is_importable_by_its_class_name() -> None:
-    runners.register("daft", Own)
+    runners.register("daft", Own, replace=True)
     assert hypergraph.DaftRunner is Own
     assert "DaftRunner" in dir(hypergraph)
     runners.unregister("daft")
@@ -460,3 +462,25 @@ def test_a_broken_runner_is_not_hidden_behind_an_import_error(install: Install) 
     install("hypergraph-runner-daft", {"daft": "DaftRunner"}, "import no_such_module")
     with pytest.raises(BrokenRunnerError, match="no_such_module"):
         _ = hypergraph.DaftRunner
+
+
+# --- reserved names -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sync", "async", "dbos", "daft"])
+def test_a_reserved_name_is_registered_only_on_request(name: str) -> None:
+    with pytest.raises(RunnerError, match=f"is hypergraph-runner-{name}'s"):
+        runners.register(name, Own)
+    assert dict(runners.available()) == {}
+    runners.register(name, Own, replace=True)
+    runners.register(name, Own)
+    assert runners.get(name) is Own
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("SyncRunner", "sync"), ("DaftRunner", "daft"), ("Async", "async"), ("DBOS", "dbos")],
+)
+def test_the_name_of_a_class_is_near_to_that_of_its_runner(asked: str, near: str) -> None:
+    with pytest.raises(RunnerNotFoundError, match=f"Did you mean '{near}'"):
+        runners.get(asked)

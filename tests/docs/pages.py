@@ -5,6 +5,8 @@ What a fenced block of a page means to the tests is said by its first line:
 - ``python``: run; the blocks of one page share their names, in order.
 - ``python raises=SomeError``: run, and must raise exactly that.
 - ``python notest``: not run; only for what needs something that cannot be there.
+- ``file=PATH``, in any language: what stands in a file; not run here, but by the test that follows the
+  page in an environment of its own, as are the commands of its ``console`` blocks.
 - ``text output``, right after a python block: what that block printed or, after ``raises=``, the
   message with its notes. ``...`` stands for any text.
 
@@ -45,7 +47,15 @@ class Block:
     @property
     def raises(self) -> str | None:
         """The name of the exception that the block must raise."""
-        found = [word.removeprefix("raises=") for word in self.words if word.startswith("raises=")]
+        return self._said("raises=")
+
+    @property
+    def file(self) -> str | None:
+        """The path of the file that the block shows."""
+        return self._said("file=")
+
+    def _said(self, key: str) -> str | None:
+        found = [word.removeprefix(key) for word in self.words if word.startswith(key)]
         return found[0] if found else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
 import pytest
@@ -16,12 +18,14 @@ PAGE = ROOT / "docs" / "extending" / "runners.md"
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
-    """The names that the page defines."""
-    namespace: dict[str, Any] = {"__name__": "page"}
-    for block in blocks(PAGE):
-        if block.language == "python" and block.raises is None:
-            run_block(block, str(PAGE), namespace)
-    return namespace
+    """The names that the page defines, as a module does."""
+    module = types.ModuleType("page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "page", module)
+        for block in blocks(PAGE):
+            if block.language == "python" and block.raises is None:
+                run_block(block, str(PAGE), vars(module))
+    return vars(module)
 
 
 class TestAnnouncingRunner(RunnerSuite):
@@ -37,4 +41,4 @@ class TestPlainRunner(RunnerSuite):
 
 
 def test_the_page_leaves_no_runner_registered(shown: dict[str, Any]) -> None:
-    assert "announcing" not in runners.available()
+    assert {"announcing", "loud"}.isdisjoint(runners.available())

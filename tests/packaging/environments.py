@@ -105,9 +105,13 @@ def _hash(file: PackagePath) -> str:
     return "" if file.hash is None else f"{file.hash.mode}={file.hash.value}"
 
 
-def third_party() -> dict[str, Distribution]:
-    """Return all that our distributions need, with every extra, and all that this needs in turn."""
-    waiting = [
+def third_party(*more: str) -> dict[str, Distribution]:
+    """Return all that our distributions need, with every extra, and all that this needs in turn.
+
+    ``more``: others to begin with.
+    """
+    waiting = [Requirement(line) for line in more]
+    waiting += [
         Requirement(line)
         for project in PROJECTS.values()
         for lines in (project["dependencies"], *project.get("optional-dependencies", {}).values())
@@ -155,15 +159,24 @@ class Environment:
         assert done.returncode == 0, f"{program}\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
 
+    def refusals(self, *statements: str) -> list[dict[str, Any] | None]:
+        """Run statements: for each the kinds of its exception, the message and the fix, or None."""
+        program = [
+            "def told(error):",
+            "    kinds = [kind.__name__ for kind in type(error).__mro__]",
+        ]
+        program += ["    fix = getattr(error, 'fix', None)"]
+        program += ["    return dict(kinds=kinds, message=str(error), fix=fix)", "found = []"]
+        for statement in statements:
+            program += ["try:", f"    {statement}", "except Exception as error:"]
+            program += ["    found.append(told(error))", "else:", "    found.append(None)"]
+        return list(self.answer("\n".join(program)))
+
     def refusal(self, statement: str) -> dict[str, Any]:
-        """Run a statement that raises one of our errors: its kinds, its message, and its fix."""
-        return dict(
-            self.answer(
-                f"try:\n    {statement}\nexcept Exception as error:\n"
-                "    kinds = [kind.__name__ for kind in type(error).__mro__]\n"
-                "    found = dict(kinds=kinds, message=str(error), fix=getattr(error, 'fix', None))"
-            )
-        )
+        """Run a statement that must raise one of our errors: its kinds, its message, and its fix."""
+        (refused,) = self.refusals(statement)
+        assert refused is not None, statement
+        return refused
 
     def command(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run what was installed to be typed, in the directory of the environment."""

@@ -3,6 +3,7 @@
 What is expected follows from the projects' own metadata, so a runner that comes is covered.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,37 +117,42 @@ def test_the_registry_lists_what_is_there(installed: Installed) -> None:
     }
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_the_class_of_a_runner_is_there_or_says_how_to_get_it(
-    installed: Installed, name: str
-) -> None:
-    registered = CLASSES[name]
-    if registered in installed.runners:
-        target = RUNNERS[installed.runners[registered]][registered]
-        module, attribute = target.split(":")
-        assert installed.environment.answer(
-            f"import {module}\nfrom hypergraph import {name}\nimport hypergraph\n"
-            f"found = {name} is {module}.{attribute}, {name!r} in dir(hypergraph)"
-        ) == [True, True]
-        return
-    refused = installed.environment.refusal(f"from hypergraph import {name}")
-    assert refused["kinds"][0] == "RunnerNotInstalledError"
-    assert "ImportError" in refused["kinds"]
-    assert refused["fix"] == installed.advice(registered)
-    assert re.search(rf"{refused['fix']}$", refused["message"], re.MULTILINE)
+def test_the_class_of_a_runner_is_there_or_says_how_to_get_it(installed: Installed) -> None:
+    statements = {}
+    for name, registered in CLASSES.items():
+        statements[name] = f"from hypergraph import {name}"
+        if registered in installed.runners:
+            target = RUNNERS[installed.runners[registered]][registered]
+            module, attribute = target.split(":")
+            same = f"import {module}; assert {name} is {module}.{attribute}"
+            statements[name] += f"; {same}; import hypergraph; assert {name!r} in dir(hypergraph)"
+    outcomes = installed.environment.refusals(*statements.values())
+    for (name, registered), refused in zip(CLASSES.items(), outcomes, strict=True):
+        if registered in installed.runners:
+            assert refused is None, name
+        else:
+            assert refused is not None, name
+            assert refused["kinds"][0] == "RunnerNotInstalledError"
+            assert "ImportError" in refused["kinds"]
+            assert refused["fix"] == installed.advice(registered)
+            assert re.search(rf"{refused['fix']}$", refused["message"], re.MULTILINE)
 
 
 def test_the_command_lists_the_runners(installed: Installed) -> None:
-    done = installed.environment.command("hypergraph", "runners", "list")
+    done = installed.environment.command("hypergraph", "runners", "list", "--json")
     assert done.returncode == 0, done.stderr
-    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.split()}
-    for name in CLASSES.values():
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert set(rows) == {*CLASSES.values()}
+    for name, row in rows.items():
         if name in installed.runners:
-            assert re.match(rf"{name} +ok +hypergraph-runner-{name} ", rows[name])
+            version = PROJECTS[installed.runners[name]]["version"]
+            assert (row["state"], row["version"], row["fix"]) == ("ok", version, None)
         else:
-            assert re.match(rf"{name} +missing ", rows[name])
-            if f"hypergraph-runner-{name}" not in installed.distributions:
-                assert rows[name].rstrip().endswith(installed.advice(name))
+            assert (row["state"], row["fix"]) == ("missing", installed.advice(name))
+    shown = installed.environment.command("hypergraph", "runners", "list").stdout
+    for name, row in rows.items():
+        detail = installed.runners[name] if row["state"] == "ok" else row["fix"]
+        assert re.search(rf"^{name}\*? +{row['state']} +{detail}", shown, re.MULTILINE)
 
 
 def test_the_command_says_which_runners_can_run_a_graph(installed: Installed) -> None:
@@ -181,16 +187,17 @@ def test_the_module_is_the_command(installed: Installed) -> None:
     assert PROJECTS[CORE]["version"] in done.stdout
 
 
-@pytest.mark.parametrize("extra", EXTRA_MODULES)
-def test_what_needs_an_extra_says_how_to_get_it(installed: Installed, extra: str) -> None:
-    module = EXTRA_MODULES[extra]
-    if extra in installed.extras:
-        assert installed.environment.answer(f"import {module}\nfound = True") is True
-        return
-    refused = installed.environment.refusal(f"import {module}")
-    assert refused["kinds"][0] == "MissingExtraError"
-    assert "ImportError" in refused["kinds"]
-    assert refused["fix"] == f'pip install "{CORE}[{extra}]"'
+def test_what_needs_an_extra_says_how_to_get_it(installed: Installed) -> None:
+    statements = [f"import {module}" for module in EXTRA_MODULES.values()]
+    outcomes = installed.environment.refusals(*statements)
+    for extra, refused in zip(EXTRA_MODULES, outcomes, strict=True):
+        if extra in installed.extras:
+            assert refused is None, extra
+        else:
+            assert refused is not None, extra
+            assert refused["kinds"][0] == "MissingExtraError"
+            assert "ImportError" in refused["kinds"]
+            assert refused["fix"] == f'pip install "{CORE}[{extra}]"'
 
 
 def test_every_extra_is_tried() -> None:
@@ -208,6 +215,7 @@ def test_an_extra_alone_brings_all_that_it_needs(environment_of: EnvironmentOf, 
     [
         ("hypergraph.DiskCache", "cache"),
         ("hypergraph.testing.RunnerSuite", "testing"),
+        ("hypergraph.testing.CacheSuite", "testing"),
         ("hypergraph.testing.CheckpointerSuite", "testing"),
     ],
 )
@@ -218,7 +226,7 @@ def test_a_name_that_needs_an_extra_says_how_to_get_it(
     statement = f"from {module} import {attribute}"
     refused = environment_of(CORE).refusal(statement)
     assert refused["kinds"][0] == "MissingExtraError"
-    assert refused["fix"] == f'pip install "{CORE}[{extra}]"'
+    assert refused["fix"].startswith(f'pip install "{CORE}[{extra}]"')
     assert environment_of(f"{CORE}[{extra}]").answer(f"{statement}\nfound = True") is True
 
 
@@ -228,6 +236,15 @@ def test_the_core_alone_has_what_of_the_kit_needs_no_extra(environment_of: Envir
         "found = ReferenceRunner().run(graph, {'x': 20})"
     )
     assert outputs == {"doubled": 40, "answer": 42}
+
+
+def test_a_runner_is_validated_without_pytest(environment_of: EnvironmentOf) -> None:
+    outcomes = environment_of("hypergraph-runner-sync").answer(
+        "from hypergraph import SyncRunner\nfrom hypergraph.testing import validate_runner\n"
+        "report = validate_runner(SyncRunner, groups=['DAG'])\n"
+        "found = report.ok, sorted({result.outcome for result in report.results})"
+    )
+    assert outcomes == [True, ["passed"]]
 
 
 def first_program(page: Path) -> tuple[list[str], str]:
@@ -245,6 +262,8 @@ def test_the_first_program_of_a_readme_runs_where_what_it_says_is_installed(
 ) -> None:
     installs, program = first_program(ROOT / page)
     assert set(installs) <= set(PROJECTS)
+    if len(installs) > 1:  # a runner brings the core
+        installs = [name for name in installs if name != CORE]
     done = environment_of(*installs).script(program)
     assert done.returncode == 0, done.stderr
 

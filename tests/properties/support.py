@@ -18,7 +18,7 @@ from hypergraph.graph import Graph, GraphNode
 from hypergraph.testing.reference import Interpreter
 from hypergraph.testing.reference_runner import ObservedInterpreter
 from hypergraph.testing.strategies import Case, describe_value
-from hypergraph.testing.values import items_of
+from hypergraph.testing.values import finish, items_of
 
 
 def examples(count: int) -> settings:
@@ -55,13 +55,13 @@ class Thorough(Interpreter):
     """Runs every node of a generation and every item of a map, though others fail: any of these
     failures is the first one in some order."""
 
-    def run_generation(self, generation: Sequence[str]) -> None:
+    async def run_generation(self, generation: Sequence[str]) -> None:
         self.failures: list[Exception] = []
-        super().run_generation(generation)
+        await super().run_generation(generation)
 
-    def execute(self, name: str, inputs: dict[str, Any]) -> Any:
+    async def execute(self, name: str, inputs: dict[str, Any]) -> Any:
         try:
-            return super().execute(name, inputs)
+            return await super().execute(name, inputs)
         except Failures as several:
             self.failures += several.errors
         except Exception as error:
@@ -73,12 +73,13 @@ class Thorough(Interpreter):
             raise Failures(self.failures)
         super().commit(results)
 
-    def nest_mapped(self, node: GraphNode, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def nest_mapped(self, node: GraphNode, inputs: dict[str, Any]) -> dict[str, Any]:
         results: list[dict[str, Any]] = []
         errors: list[Exception] = []
-        for index, item in enumerate(items_of(inputs, node.map_params, node.map_mode)):
+        items = items_of(inputs, node.map_params, node.map_mode)
+        for index, item in enumerate(items):
             try:
-                results.append(self.nest(node, item, index))
+                results.append(await self.nest(node, item, (index, len(items))))
             except Failures as several:
                 errors += several.errors
             except Exception as error:
@@ -118,7 +119,7 @@ class Possible:
         interpreter.answer = answer
         result, errors = None, set()
         try:
-            found = interpreter.run(case.graph, dict(case.inputs), **options)
+            found = finish(interpreter.run(case.graph, dict(case.inputs), **options))
             result = describe_value(found.outputs)
         except Failures as several:
             errors = {told(error) for error in several.errors}
@@ -219,17 +220,17 @@ class Generational(ObservedInterpreter):
 
     found: list[list[tuple[str, ...]]]
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    async def run(self, *args: Any, **kwargs: Any) -> Any:
         self.own: list[tuple[str, ...]] = []
         self.found.append(self.own)
-        return super().run(*args, **kwargs)
+        return await super().run(*args, **kwargs)
 
-    def run_generation(self, generation: Sequence[str]) -> None:
+    async def run_generation(self, generation: Sequence[str]) -> None:
         self.own.append(tuple(generation))
-        super().run_generation(generation)
+        await super().run_generation(generation)
 
-    def child(self, path: str, where: str) -> Interpreter:
-        child = super().child(path, where)
+    def child(self, node: GraphNode, item: tuple[int, int] | None = None) -> Interpreter:
+        child = super().child(node, item)
         assert isinstance(child, Generational)
         child.found = self.found
         return child
@@ -240,7 +241,7 @@ def generations_of(case: Case) -> list[list[tuple[str, ...]]]:
     options = dict(case.options)
     interpreter = Generational(max_iterations=options.pop("max_iterations", 1000), where="")
     interpreter.found = []
-    interpreter.run(case.graph, dict(case.inputs), **options)
+    finish(interpreter.run(case.graph, dict(case.inputs), **options))
     return interpreter.found
 
 

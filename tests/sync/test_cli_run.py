@@ -195,6 +195,52 @@ def test_a_runner_that_returns_a_coroutine_is_awaited(
     assert (code, err) == (2, "hypergraph: the runner returned a int, which cannot be shown\n")
 
 
+class Choosy(Later):
+    """Says of options only when it is called which of them it takes."""
+
+    capabilities = RunnerCapabilities()
+
+    def run(self, graph: Graph, *args: Any, **options: Any) -> Any:  # type: ignore[override]
+        if "session_id" in options:
+            raise TypeError("unknown option 'session_id'")
+        return SyncRunner().run(graph, *args)
+
+
+def test_what_the_runner_itself_refuses_is_a_wrong_call(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._registered, "choosy", Choosy)
+    call = ["steps:graph", "-i", "text=4", "--runner", "choosy"]
+    assert run(*call, "--max-iterations", "3")[0] == 0
+    code, out, err = run(*call, "--session-id", "s")
+    assert (code, out) == (2, "")
+    assert err == (
+        "hypergraph: the runner 'Choosy' refused --session-id: unknown option 'session_id'\n"
+    )
+
+
+class Unmade(Later):
+    def __init__(self) -> None:
+        raise ConnectionError("nobody is there")
+
+
+def test_a_runner_that_cannot_be_made_is_no_traceback(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._registered, "unmade", Unmade)
+    said = "hypergraph: the runner 'unmade' cannot be made: ConnectionError: nobody is there\n"
+    assert run("steps:graph", "-i", "text=4", "--runner", "unmade") == (2, "", said)
+
+
+def test_options_of_a_run_reach_the_runner(run: Any) -> None:
+    code, _, err = run("steps:endless", "-i", "number=1", "--max-iterations", "7")
+    assert code == 1
+    assert "7" in err
+    code, _, err = run("steps:graph", "-i", "text=4", "--max-iterations", "none")
+    assert code == 2
+    assert "a whole number from 1 on, please" in err
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interruption_ends_with_130(place: Path) -> None:
     command = [sys.executable, "-m", "hypergraph", "run", "steps:waiting", "-i", "seconds=60"]

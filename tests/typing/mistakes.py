@@ -8,8 +8,10 @@ from hypergraph import (
     RetryPolicy,
     SyncRunner,
     branch,
+    load_runner,
     node,
     route,
+    run,
 )
 from hypergraph.checkpointers import SqliteCheckpointer
 
@@ -45,6 +47,8 @@ def mistakes() -> None:
     runner.run(graph, {"number": 1}, max_iterations="9")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     runner.run(graph, {"number": 1}, serssion_id="s")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     runner.map(graph, {"number": [1]})  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    run(graph, {"number": 1}, runner=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    load_runner(SyncRunner)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     runner.run(to_text, {"number": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

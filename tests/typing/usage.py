@@ -10,6 +10,7 @@ from typing import Any, assert_type
 from hypergraph import (
     END,
     AsyncRunner,
+    BaseRunner,
     BranchNode,
     Event,
     FunctionNode,
@@ -31,8 +32,10 @@ from hypergraph import (
     TypedEventProcessor,
     TypeRouteNode,
     branch,
+    load_runner,
     node,
     route,
+    run,
 )
 from hypergraph.checkpointers import (
     Checkpointer,
@@ -243,6 +246,15 @@ def keeping_in_a_file(path: str) -> SqliteCheckpointer:
     return SqliteCheckpointer(path, durability="async", serializer=JsonSerializer(), retention=kept)
 
 
+def choosing_by_name() -> None:
+    graph = Graph([plain, to_text])
+    result = run(graph, {"x": 1}, runner="sync", max_iterations=3)
+    assert_type(result, RunResult)
+    assert result["text"] == "2"
+    assert_type(load_runner("sync", cache=MemoryCache()), BaseRunner)
+    run(graph, values={"x": 1}, runner=SyncRunner)
+
+
 def results_and_errors() -> None:
     result = RunResult(values={"a": 1})
     assert_type(result.status, RunStatus)
@@ -268,4 +280,5 @@ if __name__ == "__main__":
     asyncio.run(awaiting())
     asyncio.run(following())
     asyncio.run(keeping())
+    choosing_by_name()
     results_and_errors()

@@ -103,7 +103,9 @@ def _incompatible(
         fix = f"use an installed runner that can run this graph: {names}"
         if "/" in node and feature.name != "interrupts":  # a pause passes through every graph
             inner = node.rsplit("/", 1)[0]
-            fix += f"; or give the nested graph {inner!r} its own: as_node(runner={alternatives[0]!r})"
+            fix += (
+                f"; or give the nested graph {inner!r} its own: as_node(runner={alternatives[0]!r})"
+            )
     else:
         fix = (
             f"no installed runner can run this graph: install one that supports {feature.words}, "

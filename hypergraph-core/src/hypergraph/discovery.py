@@ -64,6 +64,16 @@ def installed_version(name: str) -> str | None:
     return None
 
 
+def requires_python(name: str) -> str | None:
+    """Return the versions of Python that an installed distribution declares, such as ``>=3.11``."""
+    for found in _distributions(name=name, path=_search_path()):
+        try:
+            return found.metadata.get("Requires-Python")  # type: ignore[no-any-return]
+        except Exception:
+            return None
+    return None
+
+
 def _order(offer: Offer) -> tuple[str, str]:
     return offer.distribution, offer.entry_point.value
 

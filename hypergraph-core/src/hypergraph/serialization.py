@@ -21,7 +21,7 @@ import stat
 import sys
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from hypergraph.errors import InvalidSignatureError, KeyFileError
 
@@ -31,6 +31,7 @@ _SMALL = 8192  # bytes
 _JSON_DEPTH = 200
 
 
+@runtime_checkable
 class Serializer(Protocol):
     """Turns values into bytes and back. ``context`` says where the bytes belong."""
 

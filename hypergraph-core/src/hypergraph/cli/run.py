@@ -16,6 +16,7 @@ from typing import Any
 from hypergraph.cli.errors import UsageError
 from hypergraph.cli.progress import progress
 from hypergraph.cli.running import (
+    TYPED,
     add_runner,
     finished,
     is_usage,
@@ -23,6 +24,7 @@ from hypergraph.cli.running import (
     opened,
     option_names,
     options_of,
+    refused,
     report,
     say_how_to_fix_it_here,
 )
@@ -35,7 +37,6 @@ from hypergraph.results import PauseInfo, RunResult, RunStatus
 from hypergraph.runners import BaseRunner
 
 PAUSED = 3
-_OPTIONS = ("max_concurrency", "max_iterations", "session_id", "workflow_id", "force_resume")
 
 
 def add(commands: Any) -> None:
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     graph = load_graph(arguments.target, full_traceback=arguments.traceback)
     inputs = read_inputs(arguments.input)
     with opened(arguments.runner, arguments.db) as runner:
-        options = options_of(arguments, runner, "run", _OPTIONS)
+        options = options_of(arguments, runner, "run", TYPED)
         if arguments.select is not None:
             options["select"] = names(arguments.select)
         result = _result(runner, graph, inputs, options, arguments)
@@ -110,6 +111,8 @@ def _result(
         if is_usage(error):
             say_how_to_fix_it_here(error, arguments.target)
             raise
+        if (refusal := refused(error, runner, options)) is not None:
+            raise refusal from None
         report(error, runner, full=arguments.traceback)
         return None
     finally:
@@ -178,8 +181,10 @@ def _answer(result: RunResult, arguments: argparse.Namespace) -> str:
     if result.workflow_id is None:
         return f"run it again with {answers} (--db PATH keeps what has been done)"
     words = ["hypergraph run", shlex.quote(arguments.target)]
-    for option in ("runner", "db"):
-        if (value := getattr(arguments, option)) is not None:
-            words.append(f"--{option} {shlex.quote(value)}")
+    words += [
+        f"--{option} {shlex.quote(value)}"
+        for option in ("runner", "db")
+        if (value := getattr(arguments, option)) is not None
+    ]
     words.append(f"--workflow-id {shlex.quote(result.workflow_id)}")
     return " ".join([*words, answers])

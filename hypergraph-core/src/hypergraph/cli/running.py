@@ -12,7 +12,7 @@ import inspect
 import sys
 import traceback
 import typing
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -34,6 +34,14 @@ from hypergraph.errors import (
 from hypergraph.execution.places import Place
 from hypergraph.runners import BaseRunner
 
+TYPED = (  # the options of runners that can be typed
+    "max_concurrency",
+    "max_iterations",
+    "session_id",
+    "workflow_id",
+    "force_resume",
+    "on_error",
+)
 _FRAMES = 6  # of the user's code
 _KINDS = (
     InputError,
@@ -93,7 +101,7 @@ def options_of(
 
     Raises ``UsageError`` for one that the method does not take.
     """
-    found = {name: getattr(arguments, name) for name in given}
+    found = {name: getattr(arguments, name, None) for name in given}
     found = {name: value for name, value in found.items() if value not in (None, False)}
     known = option_names(getattr(runner, method))
     for name in found:
@@ -146,18 +154,30 @@ def opened(name: str | None, db: str | None = None) -> Iterator[BaseRunner]:
     Raises ``UsageError`` if it keeps none, and what loading it raises.
     """
     if db is None:
-        yield _load_runner(name)
+        yield loaded(name)
         return
     with _checkpointer(db) as checkpointer:
         try:
-            runner = _load_runner(name, checkpointer=checkpointer)
+            runner = loaded(name, checkpointer=checkpointer)
         except HypergraphError:
-            plain: BaseRunner = _load_runner(name)  # raises what is wrong besides
+            plain = loaded(name)  # raises what is wrong besides
             raise UsageError(
                 f"the runner {plain.name!r} keeps no workflows, so it takes no --db; use one that does: "
                 "--runner async"
             ) from None
         yield runner
+
+
+def loaded(name: str | None, **settings: Any) -> BaseRunner:
+    """Return the runner of a name, or the default. Raises ``UsageError`` if it cannot be made."""
+    try:
+        runner: BaseRunner = _load_runner(name, **settings)
+    except HypergraphError:
+        raise
+    except (Exception, SystemExit) as error:  # a class may do anything when it is called
+        what = "the default runner" if name is None else f"the runner {name!r}"
+        raise UsageError(f"{what} cannot be made: {type(error).__name__}: {error}") from error
+    return runner
 
 
 def finished(result: Any) -> Any:
@@ -177,9 +197,21 @@ def finished(result: Any) -> Any:
 
 def is_usage(error: BaseException) -> bool:
     """Say whether nothing has run: the graph, the inputs or the runner do not fit."""
-    if any(isinstance(note, Place) for note in getattr(error, "__notes__", ())):
-        return False
-    return isinstance(error, _KINDS)
+    return not _happened_in_a_node(error) and isinstance(error, _KINDS)
+
+
+def refused(
+    error: BaseException, runner: BaseRunner, options: Mapping[str, Any]
+) -> UsageError | None:
+    """Return what to say if the runner itself refused an option, in its own words."""
+    if not isinstance(error, TypeError) or _happened_in_a_node(error) or _own(error, runner):
+        return None
+    said = ", ".join(f"--{name.replace('_', '-')}" for name in options if name in TYPED)
+    return UsageError(f"the runner {runner.name!r} refused {said or 'to begin'}: {error}")
+
+
+def _happened_in_a_node(error: BaseException) -> bool:
+    return any(isinstance(note, Place) for note in getattr(error, "__notes__", ()))
 
 
 def say_how_to_fix_it_here(error: BaseException, target: str) -> None:
@@ -202,14 +234,19 @@ def report(error: BaseException, runner: BaseRunner, *, full: bool) -> None:
     if full:
         traceback.print_exception(error)
         return
-    ours = {"hypergraph", "asyncio", type(runner).__module__.partition(".")[0]}
-    walked = list(traceback.walk_tb(error.__traceback__))
-    own = [(frame, line) for frame, line in walked if not _belongs(frame, ours)]
+    own = _own(error, runner)
     if own:
         stack = traceback.StackSummary.extract(iter(own[-_FRAMES:]))
         print("Traceback (nodes only; --traceback shows all of it):", file=sys.stderr)
         print("".join(stack.format()), end="", file=sys.stderr)
     print("".join(traceback.format_exception_only(error)), end="", file=sys.stderr)
+
+
+def _own(error: BaseException, runner: BaseRunner) -> list[tuple[FrameType, int]]:
+    """Return the frames of the user's own code."""
+    ours = {"hypergraph", "asyncio", type(runner).__module__.partition(".")[0]}
+    walked = traceback.walk_tb(error.__traceback__)
+    return [(frame, line) for frame, line in walked if not _belongs(frame, ours)]
 
 
 def _belongs(frame: FrameType, packages: set[str]) -> bool:

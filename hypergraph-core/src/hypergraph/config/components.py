@@ -1,4 +1,4 @@
-"""Parts of a runner that a configuration names: caches, checkpointers, event processors.
+"""Parts of a runner that a configuration names: caches, checkpointers, event processors, serializers.
 
 Rule of this file: a class is imported when it is used, and is one of the right kind before anybody
 calls it. What was written instead of a name is never repeated: it may be a secret.
@@ -17,6 +17,7 @@ from hypergraph.checkpointers import Checkpointer
 from hypergraph.configfile import Key
 from hypergraph.errors import ConfigError, MissingExtraError, did_you_mean
 from hypergraph.events.processor import EventProcessor
+from hypergraph.serialization import Serializer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,11 @@ KINDS: Mapping[type, Kind] = {
                 "rich": "hypergraph.extras.rich_progress:RichProgress",
                 "otel": "hypergraph.extras.otel:OpenTelemetryProcessor",
             },
+        ),
+        Kind(
+            protocol=Serializer,
+            word="serializer",
+            names={"json": "hypergraph.serialization:JsonSerializer"},
         ),
     )
 }

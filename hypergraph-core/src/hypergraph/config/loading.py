@@ -6,6 +6,7 @@ against the settings that its class publishes, before the class is called.
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import threading
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hypergraph.config.choice import Entry, Given, chosen_runner, configured, entry_of
 from hypergraph.config.values import made, refusals
-from hypergraph.configfile import Key, working_directory
+from hypergraph.configfile import Key, type_name, working_directory
 from hypergraph.errors import RunnerAPIError, RunnerError, RunnerNotFoundError, did_you_mean
 from hypergraph.runners.base import BaseRunner
 from hypergraph.runners.registry import KNOWN, available, get
@@ -27,8 +28,9 @@ class _Kept(NamedTuple):
     runner: BaseRunner
 
 
-_lock = threading.RLock()
+_lock = threading.Lock()
 _kept: dict[str, _Kept] = {}
+atexit.register(_kept.clear)  # what they hold is closed while there is an interpreter to do it
 
 
 def load_runner(name: str | None = None, **overrides: Any) -> BaseRunner:
@@ -56,11 +58,14 @@ def named_runner(name: str | None) -> BaseRunner:
     cls, settings, key = _looked_up(name)
     if not settings:
         return _made(cls, settings, key)
-    with _lock:
-        kept = _kept.get(key.path)
-        if kept is None or kept.cls is not cls or kept.settings != settings:
-            kept = _kept[key.path] = _Kept(cls, settings, _made(cls, settings, key))
-        return kept.runner
+    kept = _kept.get(key.path)
+    if kept is None or kept[:2] != (cls, settings):
+        new = _Kept(cls, settings, _made(cls, settings, key))  # not under the lock: it may import
+        with _lock:
+            kept = _kept.get(key.path)
+            if kept is None or kept[:2] != (cls, settings):
+                kept = _kept[key.path] = new
+    return kept.runner
 
 
 def _looked_up(name: str | None) -> tuple[type[BaseRunner], Settings, Key]:
@@ -69,6 +74,8 @@ def _looked_up(name: str | None) -> tuple[type[BaseRunner], Settings, Key]:
     if name is None:
         chosen = chosen_runner()
         name, origin = chosen.name, chosen.origin
+    elif not isinstance(name, str):
+        raise TypeError(f"a configured runner is named by text, not by {type_name(name)}")
     entry = None if ":" in name else entry_of(name)
     try:
         cls = _registered(name, entry)

@@ -35,7 +35,7 @@ def made(cls: type[T], given: Mapping[str, Given], key: Key, owner: str = "") ->
     what the class itself refuses.
     """
     owner = owner or cls.__name__
-    parameters, hints = options(cls), _hints(cls)
+    parameters, hints = options(cls), types_of(cls)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     named = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
@@ -89,8 +89,11 @@ def fitted(value: Any, wanted: Any, key: Key) -> Any:
             return _thawed(value)
         if arm in KINDS:
             return _component(KINDS[arm], value, key)
-        if dataclasses.is_dataclass(arm) and isinstance(value, Mapping):
-            return made(arm, _inside(value, key), key)  # type: ignore[arg-type]
+        if isinstance(arm, type) and dataclasses.is_dataclass(arm):
+            if isinstance(value, arm):
+                return value
+            if isinstance(value, Mapping):
+                return made(arm, _inside(value, key), key)
         item = _item(arm)
         if item is not None and isinstance(value, (list, tuple)):
             items = [fitted(one, item, key.at(at)) for at, one in enumerate(value)]
@@ -131,11 +134,18 @@ def _thawed(value: Any) -> Any:
 
 def _misfit(value: Any, wanted: Any, key: Key) -> Exception:
     expected, got = described(wanted), type_name(value)
-    if any(got in described(arm).split() or get_origin(arm) is Literal for arm in _arms(wanted)):
-        got = f"another {got}"  # of the right type, and still not one of those
+    if any(got in _types(arm) for arm in _arms(wanted)):
+        got = f"another {got}"
     words = [one for arm in _arms(wanted) for one in get_args(arm) if isinstance(one, str)]
     hint = did_you_mean(value, words) if isinstance(value, str) else ""
     return key.error(f"expected {expected}, got {got}", f"give it as: {expected}", hint)
+
+
+def _types(arm: Any) -> list[str]:
+    """Return the names of the types of those values among which the type allows some."""
+    if get_origin(arm) is Literal:
+        return [type(one).__name__ for one in get_args(arm)]
+    return [described(get_args(arm)[0] if get_origin(arm) is Annotated else arm)]
 
 
 # --- types ------------------------------------------------------------------------------------
@@ -151,7 +161,7 @@ def _word(arm: Any) -> str:
         return KINDS[arm].word
     if _is_path(arm):
         return "path"
-    if dataclasses.is_dataclass(arm):
+    if dataclasses.is_dataclass(arm) or get_origin(arm) in (dict, Mapping):
         return "table"
     item = _item(arm)
     if item is not None:
@@ -193,7 +203,7 @@ def _item(arm: Any) -> Any:
     return None
 
 
-def _hints(cls: type) -> Mapping[str, Any]:
+def types_of(cls: type) -> Mapping[str, Any]:
     """Return the types of the parameters of a class, as far as it tells."""
     described_by: Any = cls if dataclasses.is_dataclass(cls) else cls.__init__  # type: ignore[misc]
     try:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hypergraph.discovery import installed_version
 from hypergraph.errors import MissingExtraError
 from hypergraph.events import (
     CacheErrorEvent,
@@ -29,7 +30,6 @@ from hypergraph.events import (
     TypedEventProcessor,
 )
 from hypergraph.execution.places import Place
-from hypergraph.discovery import installed_version
 
 try:
     from opentelemetry import context as contexts, trace

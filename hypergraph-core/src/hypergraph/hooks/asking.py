@@ -41,22 +41,21 @@ def begin_run(graph: Any, runner: Any, listeners: Listeners | None = None) -> No
         return
     for hook in in_force.validate_graph:
         _decided(hook, graph=graph, runner=runner)
-    if listeners is not None and tuple(listeners.asked) != in_force.event_processors:
+    if listeners is not None and listeners.up_to is not in_force.event_processors:
         _ask_for_listeners(runner, listeners)
 
 
 def _ask_for_listeners(runner: Any, listeners: Listeners) -> None:
     with lock:  # a runner may begin several runs at once
-        hooks = in_force.event_processors
-        new = [hook for hook in hooks if hook not in listeners.asked]
-        known = listeners.asked
-        listeners.asked = {hook: known.get(hook, ()) for hook in hooks}
-        for hook in new:
-            listeners.asked[hook] = _contained(hook, _listeners_of, runner=runner)
-        heard: dict[int, Any] = {}
-        for found in listeners.asked.values():
-            heard.update((id(one), one) for one in found)
+        hooks, asked = in_force.event_processors, listeners.asked
+        for hook in hooks:
+            if hook not in asked:
+                asked[hook] = ()  # what it runs while it is asked, it does not hear
+                asked[hook] = _contained(hook, _listeners_of, runner=runner)
+        listeners.asked = {hook: asked[hook] for hook in hooks}
+        heard = {id(one): one for found in listeners.asked.values() for one in found}
         listeners.heard = tuple(heard.values())
+        listeners.up_to = hooks
 
 
 def _listeners_of(result: Any) -> tuple[Any, ...]:

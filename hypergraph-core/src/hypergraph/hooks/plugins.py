@@ -105,7 +105,7 @@ def _installed(offer: Offer, reason: str) -> Plugin:
         except (Exception, SystemExit) as cause:
             failure = PluginError(
                 f"The plugin {info.name!r} of {offer.source} fails to import: "
-                f"{type(cause).__name__}: {cause}",
+                f"{type(cause).__name__}: {cause}.",
                 where=info.target,
                 fix=f"correct the cause, uninstall it, or set {VARIABLE}={info.name}",
                 name=info.name,
@@ -132,7 +132,7 @@ def _made(info: PluginInfo, given: Any) -> Plugin:
     if not hooks:
         raise _wrong(
             info,
-            f"it is {_kind(given)} without a function named {PREFIX}...",
+            f"it is {_kind(given)} without a function that is named as a hook.",
             f"name a module, class or instance that has one of {', '.join(HOOKS)}",
         )
     return Plugin(replace(info, hooks=tuple(hook.name for hook in hooks)), given, hooks)
@@ -150,6 +150,8 @@ class _Manager(PluginManager):
         found = inspect.getattr_static(plugin, name, None)
         function = getattr(found, "__func__", found)  # of a method, static or not
         if not inspect.isfunction(function):
+            if name in HOOKS:
+                raise self._no_function(name)
             return None
         marked: HookimplOpts | None = getattr(function, f"{specs.PROJECT}_impl", None)
         if marked is None and not name.startswith(PREFIX):
@@ -166,18 +168,21 @@ class _Manager(PluginManager):
                 self.info, f"{hook} is no hook.{hint}", f"the hooks are: {', '.join(HOOKS)}"
             )
         if options["wrapper"] or options["hookwrapper"] or _deferred(function):
-            raise _wrong(
-                self.info,
-                f"{hook} is no plain function",
-                "write it without async, yield and wrapper=True",
-            )
+            raise self._no_function(hook)
         return options
+
+    def _no_function(self, hook: str) -> PluginError:
+        fix = "write it with def, without async, yield and wrapper=True"
+        return _wrong(self.info, f"{hook} is no plain function.", fix)
 
     def found(self) -> Iterator[Hook]:
         """Yield the hooks of the plugin, by name."""
         for name in HOOKS:
             caller: HookCaller = getattr(self.hook, name)
-            for one in caller.get_hookimpls():
+            impls = caller.get_hookimpls()
+            if len(impls) > 1:
+                raise _wrong(self.info, f"it has {name} twice.", "remove one of them")
+            for one in impls:
                 rank = one.trylast - one.tryfirst
                 yield Hook(self.info.name, name, _first(caller), rank)
 

@@ -93,14 +93,19 @@ class Plugin:
 
 
 class Listeners:
-    """The listeners that plugins have for one runner. They do not travel with a runner that is sent
-    to another process or copied deeply: there its plugins are asked again."""
+    """The listeners that plugins have for one runner: ``heard``, those that were ``asked`` for, when the
+    hooks in force were ``up_to``.
 
-    __slots__ = ("heard", "asked")
+    They do not travel with a runner that is sent to another process or copied deeply: there its
+    plugins are asked again.
+    """
+
+    __slots__ = ("heard", "asked", "up_to")
 
     def __init__(self) -> None:
         self.heard: tuple[Any, ...] = ()
         self.asked: dict[Hook, tuple[Any, ...]] = {}
+        self.up_to: tuple[Hook, ...] = ()
 
     def __reduce__(self) -> tuple[type[Listeners], tuple[()]]:
         return Listeners, ()
@@ -163,9 +168,10 @@ def load() -> None:
         _Known.installed = found
         _apply()
     for plugin in found:
-        if plugin.info.error is not None:
-            warning = HypergraphWarning(plugin.info.error.what)
-            warning.__cause__ = plugin.info.error.__cause__
+        error = plugin.info.error
+        if error is not None:
+            warning = HypergraphWarning(f"{error.what} It is left out; to cure it: {error.fix}.")
+            warning.__cause__ = error.__cause__
             warnings.warn(warning, stacklevel=2)
 
 

@@ -15,7 +15,7 @@ from hypergraph.runners.base import RUNNER_API_VERSION, BaseRunner, chosen_input
 if TYPE_CHECKING:
     from hypergraph.execution.effects import Call
     from hypergraph.runners.futures import FuturesRunner
-    from hypergraph.runners.nesting import leaf_call, nested_context
+    from hypergraph.runners.nesting import leaf_call, leaf_call_async, nested_context
     from hypergraph.runners.registry import (
         RunnerInfo,
         RunnerState,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         supporting,
         unregister,
     )
+    from hypergraph.runners.settings import EngineSettings, setting
     from hypergraph.runners.strategy import STRATEGIES, Strategy, call_from_async, call_from_sync
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "STRATEGIES",
     "BaseRunner",
     "Call",
+    "EngineSettings",
     "FuturesRunner",
     "RunnerInfo",
     "RunnerState",
@@ -47,9 +49,11 @@ __all__ = [
     "get",
     "inspect",
     "leaf_call",
+    "leaf_call_async",
     "nested_context",
     "refresh",
     "register",
+    "setting",
     "supporting",
     "unregister",
 ]
@@ -57,11 +61,12 @@ __all__ = [
 _HOMES = {
     "hypergraph.execution.effects": "Call",
     "hypergraph.runners.futures": "FuturesRunner",
-    "hypergraph.runners.nesting": "leaf_call nested_context",
+    "hypergraph.runners.nesting": "leaf_call leaf_call_async nested_context",
     "hypergraph.runners.registry": """
         RunnerInfo RunnerState available create get inspect refresh register supporting
         unregister
     """,
+    "hypergraph.runners.settings": "EngineSettings setting",
     "hypergraph.runners.strategy": "STRATEGIES Strategy call_from_async call_from_sync",
 }
 __getattr__, __dir__ = lazy_module(

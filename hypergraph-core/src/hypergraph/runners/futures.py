@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, ClassVar
@@ -135,10 +135,19 @@ class _Driver:
         return results
 
 
-def _chunks(function: Callable[..., Any], *values: Any) -> tuple[list[Any] | None, Any]:
-    """Call a generator's function; returns its chunks, or ``None`` and the value if it was none."""
+def _chunks(function: Callable[..., Any], *values: Any) -> Any:
+    """Call a generator's function; returns its chunks, or ``None`` and the value if it was none.
+
+    Those of an async generator are to be awaited, where the call is made.
+    """
     returned = function(*values)
+    if hasattr(type(returned), "__anext__"):
+        return _async_chunks(returned)
     return (list(returned), None) if is_stream(returned) else (None, returned)
+
+
+async def _async_chunks(generator: AsyncIterator[Any]) -> tuple[list[Any], Any]:
+    return [chunk async for chunk in generator], None
 
 
 async def _result(future: Future[Any]) -> Any:

@@ -42,9 +42,7 @@ def run_in_own_loop(nested_run: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise
 
 
-async def run_in_worker_thread(
-    nested_run: Callable[[], T], cancel: Callable[[], None]
-) -> T:
+async def run_in_worker_thread(nested_run: Callable[[], T], cancel: Callable[[], None]) -> T:
     """Run a blocking call in a worker thread with the context copied, and return its result.
 
     Being cancelled meanwhile calls ``cancel``, and is raised when the call has ended.

@@ -6,8 +6,10 @@ it is the nested one. The engine's runners do both by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 from hypergraph.events.dispatch import check_processors, dispatcher
 from hypergraph.events.processor import EventProcessor
@@ -67,3 +69,34 @@ def leaf_call() -> Iterator[None]:
         return
     with Slot(limiter):
         yield
+
+
+@asynccontextmanager
+async def leaf_call_async() -> AsyncIterator[None]:
+    """``async with leaf_call_async():`` is `leaf_call` for asyncio: the event loop goes on meanwhile.
+
+    A run that is awaited is cancelled by an exception, so there is nothing else to heed.
+    """
+    limiter = current_limiter.get()
+    if limiter is None:
+        yield
+        return
+    if not limiter.acquire_nowait():
+        loop, granted = asyncio.get_running_loop(), asyncio.Event()
+        waiter = limiter.add_waiter(partial(_call_soon, loop, granted.set))
+        try:
+            await granted.wait()
+        except BaseException:
+            waiter.cancel()
+            raise
+    token = current_limiter.set(None)
+    try:
+        yield
+    finally:
+        current_limiter.reset(token)
+        limiter.release()
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Call something in an event loop, from any thread."""
+    loop.call_soon_threadsafe(callback)

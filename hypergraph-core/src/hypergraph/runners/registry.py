@@ -4,12 +4,15 @@ Rule of this file: a runner is imported only when it is asked for, and one that 
 or of another age is an error only for whoever asks for that one.
 
 Runners come from entry points (group ``hypergraph.runners``) and, with precedence, from `register`.
-What is installed is read once; `refresh` reads it again.
+The names of this project's runners are reserved: an entry point of another distribution is not used
+for one. What is installed is read once; `refresh` reads it again.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,8 +20,9 @@ from typing import Any
 
 from importlib_metadata import EntryPoint
 
+from hypergraph import hooks
 from hypergraph.capabilities import GraphFeatures, RunnerCapabilities
-from hypergraph.discovery import Offer, forget, installed_version, offers
+from hypergraph.discovery import Offer, forget, installed_version, offers, requires_python
 from hypergraph.errors import (
     AmbiguousRunnerError,
     BrokenRunnerError,
@@ -40,7 +44,10 @@ KNOWN = {
 }
 """The runners of this project, by name, with the distribution that brings each."""
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # also a bare key in TOML, and no option in a shell
+
 _registered: dict[str, type[BaseRunner]] = {}
+_registering = threading.Lock()
 
 
 class RunnerState(Enum):
@@ -50,6 +57,7 @@ class RunnerState(Enum):
     BROKEN = "broken"
     INCOMPATIBLE = "incompatible API"
     AMBIGUOUS = "ambiguous"
+    MISSING = "not installed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +65,10 @@ class RunnerInfo:
     """What `inspect` finds out about one name.
 
     ``error`` is what `get` would raise. ``capabilities`` is ``None`` for a runner that cannot be
-    used, and for one whose capabilities are known only once it is made.
+    used, and for one whose capabilities are known only once it is made. ``runner_api`` and
+    ``requires_python``: the versions of the runner contract and of Python that it declares. ``unused``:
+    what else is offered under the name and not used: by another distribution for a reserved name, or
+    by an installed one for a name that `register` was called for.
     """
 
     name: str
@@ -66,6 +77,9 @@ class RunnerInfo:
     version: str | None
     target: str
     capabilities: RunnerCapabilities | None = None
+    runner_api: str | None = None
+    requires_python: str | None = None
+    unused: tuple[str, ...] = ()
     error: RunnerError | None = None
 
 
@@ -79,11 +93,11 @@ def get(name: str) -> type[BaseRunner]:
     """
     if name in _registered:
         return _registered[name]
-    found = offers(GROUP).get(name)
-    if found is None:
+    found, foreign = _installed(name)
+    if not found:
         if ":" in name:
             return _by_path(name)
-        raise _missing(name)
+        raise _missing(name, foreign)
     if len(found) != 1:
         raise _ambiguous(name, found)
     return _load(name, found[0])
@@ -97,25 +111,29 @@ def create(name: str, **options: Any) -> BaseRunner:
 def register(name: str, cls: type[BaseRunner], replace: bool = False) -> None:
     """Make a runner class known under a name in this process, before anything installed.
 
-    Raises `RunnerError` if another class was registered under the name and ``replace`` is false,
-    and `RunnerAPIError` if ``cls`` is not a runner of this version of the contract.
+    A name is a word of letters, digits, ``-`` and ``_``. Raises `RunnerError` for any other, if another
+    class was registered under the name or the name is reserved, and ``replace`` is false; and
+    `RunnerAPIError` if ``cls`` is not a runner of this version of the contract.
     """
-    if not name or ":" in name or name != name.strip():
+    if not _NAME.fullmatch(name):
         raise RunnerError(
             f"{name!r} cannot be the name of a runner.",
             where="register()",
-            fix="use a short word without colons, such as 'mine'",
+            fix="use a short word of letters, digits, - and _ that begins with a letter: 'mine'",
             name=name,
         )
     runner_class(cls, name, "register()")
-    if not replace and _registered.get(name, cls) is not cls:
-        raise RunnerError(
-            f"A runner named {name!r} is already registered: {_path(_registered[name])}.",
-            where="register()",
-            fix="pass replace=True, or choose another name",
-            name=name,
-        )
-    _registered[name] = cls
+    with _registering:
+        known = _registered.get(name)
+        if not replace and known is not cls and (known is not None or name in KNOWN):
+            taken = f"is already registered: {_path(known)}" if known else f"is {KNOWN.get(name)}'s"
+            raise RunnerError(
+                f"The name {name!r} {taken}.",
+                where="register()",
+                fix="pass replace=True, or choose another name",
+                name=name,
+            )
+        _registered[name] = cls
 
 
 def unregister(name: str) -> None:
@@ -123,7 +141,7 @@ def unregister(name: str) -> None:
 
     Raises `RunnerNotFoundError` if there is none.
     """
-    if name not in _registered:
+    if _registered.pop(name, None) is None:
         raise RunnerNotFoundError(
             f"No runner named {name!r} was registered in this process."
             + did_you_mean(name, _registered),
@@ -131,7 +149,6 @@ def unregister(name: str) -> None:
             fix="name a runner that register() was called for",
             name=name,
         )
-    del _registered[name]
 
 
 def available() -> Mapping[str, str]:
@@ -139,20 +156,25 @@ def available() -> Mapping[str, str]:
 
     A name that two distributions offer is listed with both.
     """
-    names = {name: " and ".join(_sources(found)) for name, found in offers(GROUP).items()}
-    names |= dict.fromkeys(_registered, IN_PROCESS)
-    return dict(sorted(names.items()))
+    names = {name: " and ".join(_sources(_installed(name)[0])) for name in offers(GROUP)}
+    names |= dict.fromkeys(list(_registered), IN_PROCESS)
+    return {name: source for name, source in sorted(names.items()) if source}
 
 
 def inspect() -> Mapping[str, RunnerInfo]:
-    """Import every known runner and return what became of each, by name, sorted."""
-    return {name: _inspect(name) for name in available()}
+    """Import every known runner and return what became of each, by name, sorted.
+
+    A reserved name is there, as one that is not installed, if only another distribution offers it.
+    """
+    return {name: _inspect(name) for name in sorted({*available(), *offers(GROUP)})}
 
 
 def refresh() -> None:
-    """Read again what is installed, for instance after ``pip install`` in a running notebook."""
+    """Read again which runners and plugins are installed, for instance after ``pip install`` in a
+    running notebook."""
     importlib.invalidate_caches()
     forget()
+    hooks.refresh()
 
 
 def supporting(features: GraphFeatures) -> tuple[str, ...]:
@@ -164,15 +186,19 @@ def supporting(features: GraphFeatures) -> tuple[str, ...]:
     )
 
 
+_STATES: Mapping[type[RunnerError], RunnerState] = {
+    BrokenRunnerError: RunnerState.BROKEN,
+    RunnerAPIError: RunnerState.INCOMPATIBLE,
+    AmbiguousRunnerError: RunnerState.AMBIGUOUS,
+}
+
+
 def _inspect(name: str) -> RunnerInfo:
-    states = {
-        BrokenRunnerError: RunnerState.BROKEN,
-        RunnerAPIError: RunnerState.INCOMPATIBLE,
-        AmbiguousRunnerError: RunnerState.AMBIGUOUS,
-    }
-    found = () if name in _registered else offers(GROUP)[name]
+    found, unused = _installed(name)
+    if name in _registered:
+        found, unused = (), (*found, *unused)
     error: RunnerError | None = None
-    capabilities = None
+    capabilities = runner_api = None
     target = " and ".join(offer.entry_point.value for offer in found)
     try:
         cls = get(name)
@@ -182,15 +208,30 @@ def _inspect(name: str) -> RunnerInfo:
         target = target or _path(cls)
         declared = getattr(cls, "capabilities", None)
         capabilities = declared if isinstance(declared, RunnerCapabilities) else None
+        runner_api = cls.runner_api
+    only = found[0] if len(found) == 1 else None
     return RunnerInfo(
         name=name,
-        state=RunnerState.OK if error is None else states[type(error)],
-        distribution=available()[name],
-        version=found[0].version if len(found) == 1 else None,
+        state=RunnerState.OK if error is None else _STATES.get(type(error), RunnerState.MISSING),
+        distribution=available().get(name, KNOWN.get(name, "")),
+        version=only.version if only else None,
         target=target,
         capabilities=capabilities,
+        runner_api=runner_api,
+        requires_python=requires_python(only.distribution) if only else None,
+        unused=tuple(f"{offer.source} ({offer.entry_point.value})" for offer in unused),
         error=error,
     )
+
+
+def _installed(name: str) -> tuple[tuple[Offer, ...], tuple[Offer, ...]]:
+    """Return the offers of a name, and apart from them those that a reserved name is not theirs to."""
+    found = offers(GROUP).get(name, ())
+    owner = KNOWN.get(name)
+    if owner is None:
+        return found, ()
+    own = tuple(offer for offer in found if offer.distribution == owner)
+    return own, tuple(offer for offer in found if offer.distribution != owner)
 
 
 def _load(name: str, offer: Offer) -> type[BaseRunner]:
@@ -284,20 +325,25 @@ def _ambiguous(name: str, found: tuple[Offer, ...]) -> AmbiguousRunnerError:
     )
 
 
-def _missing(name: str) -> RunnerError:
+def _missing(name: str, foreign: tuple[Offer, ...]) -> RunnerError:
     names = available()
     listed = ", ".join(names) or "none"
     where = f"registered runners: {listed}"
     distribution = KNOWN.get(name)
     if distribution is None:
+        known = {*names, *KNOWN}
+        plain = name.lower().removesuffix("runner")  # the name of a class
+        hint = did_you_mean(plain if plain in known else name, known)
         return RunnerNotFoundError(
-            f"No runner named {name!r} is registered." + did_you_mean(name, {*names, *KNOWN}),
+            f"No runner named {name!r} is registered.{hint}",
             where=where,
             fix="install the package that brings it, or name its class: 'package.module:Class'",
             name=name,
         )
     version = installed_version(distribution)
     note = f" ({distribution} {version} is installed and registers none)" if version else ""
+    for offer in foreign:
+        note += f"; {offer.source} offers one, but the name is reserved for {distribution}"
     return RunnerNotInstalledError(
         f"No runner named {name!r} is registered{note}.",
         where=where,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hypergraph._deferred import lazy_module
 
 if TYPE_CHECKING:
+    from hypergraph.testing.async_reference_runner import AsyncReferenceRunner
     from hypergraph.testing.asynchrony import as_async
     from hypergraph.testing.clock import ManualClock
     from hypergraph.testing.crash import (
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
         kill_process,
         recorded,
     )
-    from hypergraph.testing.pytest_suites import CheckpointerSuite, RunnerSuite
+    from hypergraph.testing.pytest_suites import CacheSuite, CheckpointerSuite, RunnerSuite
     from hypergraph.testing.reference_runner import ReferenceRunner
     from hypergraph.testing.report import Report, RuleResult
     from hypergraph.testing.validating import validate_runner
 
 __all__ = [
+    "AsyncReferenceRunner",
+    "CacheSuite",
     "CheckpointerSuite",
     "Crash",
     "CrashingCheckpointer",
@@ -50,8 +53,10 @@ __getattr__, __dir__ = lazy_module(
         "recorded": "hypergraph.testing.crash",
         "as_async": "hypergraph.testing.asynchrony",
         "ManualClock": "hypergraph.testing.clock",
+        "CacheSuite": "hypergraph.testing.pytest_suites",
         "CheckpointerSuite": "hypergraph.testing.pytest_suites",
         "RunnerSuite": "hypergraph.testing.pytest_suites",
+        "AsyncReferenceRunner": "hypergraph.testing.async_reference_runner",
         "ReferenceRunner": "hypergraph.testing.reference_runner",
         "Report": "hypergraph.testing.report",
         "RuleResult": "hypergraph.testing.report",

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from hypergraph.testing.explaining import explain
 from hypergraph.testing.kit import Case, Rules, cases_of
 
-GRACE = 2.0  # seconds that threads are given to end after a rule
+GRACE = 1.0  # seconds that threads are given to end after a rule
 
 
 class Rule(NamedTuple):
@@ -32,7 +33,8 @@ class Rule(NamedTuple):
     @property
     def id(self) -> str:
         """Its name, the same as under pytest."""
-        return f"{self.method}[{self.case.id}]" if self.case.id else self.method
+        case = self.case.id.encode("unicode_escape").decode()
+        return f"{self.method}[{case}]" if case else self.method
 
 
 def rules_of(kind: type[Rules]) -> Iterator[Rule]:
@@ -45,12 +47,17 @@ def rules_of(kind: type[Rules]) -> Iterator[Rule]:
 
 
 class Attempt:
-    """One call of a rule. ``error`` is what it raised; ``finished`` is whether it ended in time."""
+    """One call of a rule. ``finished`` is whether it ended in time.
+
+    ``error`` is what it raised, and ``message`` that in words: written while all that the rule made is
+    still there.
+    """
 
     def __init__(self, rule: Rule, prepare: Callable[[Rules], Any]) -> None:
         self.rule = rule
         self.prepare = prepare
         self.error: BaseException | None = None
+        self.message = ""
         self.finished = False
         self.seconds = 0.0
         self._ended = threading.Event()
@@ -75,12 +82,20 @@ class Attempt:
                 rules = self.rule.kind()
                 place = tempfile.TemporaryDirectory(prefix="kit-", ignore_cleanup_errors=True)
                 rules.tmp = Path(stack.enter_context(place))
-                tested = _entered(stack, self.prepare(rules))
-                getattr(rules, self.rule.method)(tested, **self.rule.case.values)
+                self._call(rules, stack)
         except BaseException as error:
             self.error = error
+            self.message = self.message or explain(error, self.rule.kind)
         finally:
             self._ended.set()
+
+    def _call(self, rules: Rules, stack: contextlib.ExitStack) -> None:
+        try:
+            tested = _entered(stack, self.prepare(rules))
+            getattr(rules, self.rule.method)(tested, **self.rule.case.values)
+        except BaseException as error:
+            self.message = explain(error, self.rule.kind)
+            raise
 
 
 def _entered(stack: contextlib.ExitStack, made: Any) -> Any:
@@ -93,15 +108,17 @@ def _entered(stack: contextlib.ExitStack, made: Any) -> Any:
 
 
 def threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
-    """Return the threads that were not there before, after a while in which they may end."""
-    if not _new(before):
+    """Return the new threads if there are more than before, after a while in which they may end."""
+    if not _more(before):
         return []
     gc.collect()
     deadline = time.monotonic() + GRACE
-    while (left := _new(before)) and time.monotonic() < deadline:
+    while (left := _more(before)) and time.monotonic() < deadline:
         left[0].join(0.01)
     return left
 
 
-def _new(before: set[threading.Thread]) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread not in before]
+def _more(before: set[threading.Thread]) -> list[threading.Thread]:
+    now = threading.enumerate()  # what took the place of a thread that has ended is no leak
+    new = [thread for thread in now if thread not in before]
+    return new if len(now) > len(before) else []

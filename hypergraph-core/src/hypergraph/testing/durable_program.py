@@ -19,14 +19,15 @@ from typing import Any
 
 from hypergraph.errors import WorkflowBusyError
 from hypergraph.graph import Graph
-from hypergraph.nodes import END, InterruptNode, branch, node
+from hypergraph.nodes import InterruptNode, branch, node
 from hypergraph.testing.crash import kill_process
 from hypergraph.testing.kit import Journal
 
 HOME = "HYPERGRAPH_KIT_HOME"
 KILL = "HYPERGRAPH_KIT_KILL"
 MAIN = "HYPERGRAPH_KIT_MAIN"
-PATIENCE = 45.0  # seconds after which a workflow is not recovered any more
+TOLD = "HYPERGRAPH_KIT_TOLD"
+PATIENCE = "HYPERGRAPH_KIT_PATIENCE"  # seconds to wait for a workflow to be recovered
 NOT_RECOVERED = 3
 
 Run = Callable[..., Awaitable[Any]]
@@ -45,30 +46,35 @@ def note(name: str) -> None:
 
 @node(output_name="n")
 def prepare(x: int) -> int:
+    """Begin."""
     note("prepare")
     return x
 
 
 @node(output_name="n")
 def step(n: int) -> int:
+    """Go round."""
     note("step")
     return n + 1
 
 
-@branch(when_true="step", when_false=END)
+@branch(when_true="step", when_false="inner")
 def more(n: int) -> bool:
+    """Decide whether to go round again."""
     note("more")
     return n < 3
 
 
 @node(output_name="size")
 def measure(n: int) -> int:
+    """Do what a nested graph does."""
     note("measure")
     return 10 * n
 
 
 @node(output_name="told")
 def tell(size: int, approval: str = "nobody") -> str:
+    """End."""
     note("tell")
     return f"{size} by {approval}"
 
@@ -93,10 +99,8 @@ async def start(run: Run, names: list[str]) -> list[Any]:
 
 async def recover(run: Run, names: list[str]) -> list[Any]:
     """Wait until the workflows have come to their last node without being asked for; then ask."""
-    journal = Journal(Path(os.environ[HOME], "journal"))
-    known = int(os.environ.get("HYPERGRAPH_KIT_TOLD", "0"))
-    until = time.monotonic() + PATIENCE
-    while journal.lines.count("tell") - known < len(names):
+    until = time.monotonic() + float(os.environ[PATIENCE])
+    while _told() - int(os.environ[TOLD]) < len(names):
         if time.monotonic() > until:
             sys.exit(NOT_RECOVERED)
         await asyncio.sleep(0.01)
@@ -111,6 +115,10 @@ async def look(run: Run, names: list[str]) -> list[Any]:
 async def answer(run: Run, names: list[str]) -> list[Any]:
     """Answer what workflows that are known are waiting for."""
     return [await run({"approval": "me"}, name) for name in names]
+
+
+def _told() -> int:
+    return Journal(Path(os.environ[HOME], "journal")).lines.count("tell")
 
 
 async def _when_free(run: Run, name: str, until: float) -> Any:
@@ -149,6 +157,7 @@ async def live(make: Callable[..., Any], graph: Graph, life: str, names: list[st
 def main(spec: str, graph: str, life: str, names: str) -> None:
     """Live once: ``spec`` is ``package.module:name`` of what makes the runner."""
     os.environ[MAIN] = str(os.getpid())
+    os.environ[TOLD] = str(_told())  # before this life
     module, _, attribute = spec.partition(":")
     make: Any = import_module(module)
     for part in attribute.split("."):

@@ -13,11 +13,13 @@ import textwrap
 import traceback
 import types
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.kit import BrokenRuleError, Rules
+
+Step = tuple[FrameType, int]  # and the line that it stands at
 
 RULES = "hypergraph.testing.suite"
 LONGEST = 400  # of the text of a value
@@ -28,47 +30,41 @@ def explain(error: BaseException, rules: type) -> str:
     """Return the message for a rule of the class ``rules`` that ended with ``error``."""
     steps = list(traceback.walk_tb(error.__traceback__))
     ours = [step for step in steps if _is_rule(step[0], rules)]
+    asserted = bool(ours) and steps[-1] == ours[-1] and isinstance(error, AssertionError)
+    lines = [str(error)] if asserted or isinstance(error, BrokenRuleError) else _told(error, steps)
     if not ours:
-        return _text_of(error) + _came_from(error.__traceback__)
-    frame, line = ours[-1]
-    statement = _statement(frame, line)
-    if isinstance(error, BrokenRuleError):
-        return f"{error}\n{_source_of(statement, frame, line)}"
-    if steps[-1] == ours[-1] and isinstance(error, AssertionError):
-        told = f"{error}\n" if str(error) else ""
-        values = _values_in(statement, frame) if isinstance(statement, ast.Assert) else []
-        return "\n".join([told + _source_of(statement, frame, line), *values])
-    return (
-        _text_of(error)
-        + _came_from(error.__traceback__)
-        + "\n"
-        + _source_of(statement, frame, line)
-    )
+        return "\n".join(lines)
+    promise = [step for step in ours if step[0].f_code.co_name.startswith("test_")]
+    shown = [*promise[-1:], *(ours[-1:] if asserted else ())]
+    for frame, line in dict.fromkeys(shown):
+        lines.append(_source_of(_statement(frame, line), frame, line))
+    statement = _statement(*ours[-1])
+    if asserted and isinstance(statement, ast.Assert):
+        lines += _values_in(statement, ours[-1][0])
+    return "\n".join(filter(None, lines))
 
 
 def where_is(frame: FrameType, rules: type) -> str:
     """Say where a rule stands that does not end: the innermost calls first, then its own statement."""
-    stack = [(step, line) for step, line in traceback.walk_stack(frame)]
-    places = traceback.StackSummary.extract(iter(stack[:4]))
-    lines = [f"  at {_place(step)}" for step in places]
-    for step, line in stack:
-        if _is_rule(step, rules):
-            lines.append(_source_of(_statement(step, line), step, line))
-            break
+    stack = list(traceback.walk_stack(frame))
+    lines = [f"  at {_place(*step)}" for step in stack[:4]]
+    promise = [step for step in stack if _is_rule(step[0], rules)]
+    for step, line in promise[-1:]:
+        lines.append(_source_of(_statement(step, line), step, line))
     return "\n".join(lines)
 
 
-def _text_of(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip()
+def _told(error: BaseException, steps: list[Step]) -> list[str]:
+    """Return what an exception of a runner says, and where it was raised."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    return [text, *(f"  raised at {_place(*step)}" for step in steps[-1:])]
 
 
-def _came_from(trace: TracebackType | None) -> str:
-    last = traceback.extract_tb(trace)[-1:]
-    return "".join(f"\n  raised at {_place(step)}" for step in last)
-
-
-def _place(step: traceback.FrameSummary) -> str:
-    return f"{step.filename}:{step.lineno}, in {step.name}: {step.line}"
+def _place(frame: FrameType, line: int) -> str:
+    """Name the module and not the file, which has another place on every machine."""
+    code = frame.f_code
+    source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
+    return f"{frame.f_globals.get('__name__')}, line {line}, in {code.co_name}: {source}"
 
 
 def _is_rule(frame: FrameType, rules: type) -> bool:
@@ -93,13 +89,17 @@ def _lines(frame: FrameType) -> list[str]:
 
 
 def _statement(frame: FrameType, line: int) -> ast.stmt | None:
-    """Return the smallest statement that has the line."""
-    around = [
-        found
-        for found in _statements("".join(_lines(frame)))
-        if found.lineno <= line <= (found.end_lineno or found.lineno)
-    ]
-    return min(around, key=lambda s: (s.end_lineno or s.lineno) - s.lineno, default=None)
+    """Return the smallest statement that has the line; with the ``with raises(...)`` around it."""
+    around = sorted(
+        (
+            found
+            for found in _statements("".join(_lines(frame)))
+            if found.lineno <= line <= (found.end_lineno or found.lineno)
+        ),
+        key=lambda found: (found.end_lineno or found.lineno) - found.lineno,
+    )
+    expecting = [s for s in around[1:2] if isinstance(s, ast.With)]
+    return next(iter([*expecting, *around]), None)
 
 
 def _source_of(statement: ast.stmt | None, frame: FrameType, line: int) -> str:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Generic, NamedTuple, NoReturn, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from hypergraph.runners.base import RUNNER_API_VERSION
 
@@ -75,7 +75,7 @@ class raises(Generic[E]):  # noqa: N801  it reads as a word: with raises(InputEr
             return False
         if self.match is not None and not re.search(self.match, str(error)):
             fail(f"The text of {names} should match {self.match!r}; it is: {error}")
-        self.value = cast(E, error)
+        self.value = error
         return True
 
 
@@ -161,7 +161,7 @@ def _label(name: str, value: Any, index: int) -> str:
     if value is None or isinstance(value, (bool, int, float)):
         return str(value)
     if isinstance(value, str):
-        return value.encode("unicode_escape").decode() if len(value) < 40 else f"{name}{index}"
+        return value if len(value) < 40 else f"{name}{index}"
     return str(getattr(value, "__name__", f"{name}{index}"))
 
 

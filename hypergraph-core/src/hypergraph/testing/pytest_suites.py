@@ -1,4 +1,4 @@
-"""The rules of the kit as classes for pytest: `RunnerSuite`, `CheckpointerSuite`.
+"""The rules of the kit as classes for pytest: `RunnerSuite`, `CacheSuite`, `CheckpointerSuite`.
 
 Rule of this file: it is the only one of the kit that knows pytest, and it adds no rule.
 """
@@ -9,23 +9,35 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from hypergraph.cache import Cache
 from hypergraph.checkpointers import Checkpointer
+from hypergraph.errors import MissingExtraError
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.kit import Rules
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    if error.name != "pytest":
+        raise  # pytest is there and broken: its own error says more
+    raise MissingExtraError(
+        "The suites of the conformance kit need pytest, which is not installed.",
+        where=__name__,
+        fix='pip install "hypergraph-core[testing]", or call validate_runner(), which needs none',
+    ) from error
 
 if "hypergraph.testing.suite" not in sys.modules:  # or they are plain asserts, and pytest warns
     pytest.register_assert_rewrite("hypergraph.testing.suite")
 
-from hypergraph.testing.suite import CHECKPOINTER_RULES, RUNNER_RULES
+from hypergraph.testing.suite import CACHE_RULES, CHECKPOINTER_RULES, RUNNER_RULES
 
 if TYPE_CHECKING:
-    from hypergraph.testing.suite.base import RunnerRules as _RunnerRules
-
-    _CheckpointerRules = Rules
+    from hypergraph.testing.suite.caches import CacheRules as _CacheRules
+    from hypergraph.testing.suite.checkpointers import CheckpointerRules as _CheckpointerRules
+    from hypergraph.testing.suite.durability import DurabilityRules as _RunnerRules
 else:
     _RunnerRules = type("_RunnerRules", RUNNER_RULES, {})
+    _CacheRules = type("_CacheRules", CACHE_RULES, {})
     _CheckpointerRules = type("_CheckpointerRules", CHECKPOINTER_RULES, {})
 
 
@@ -63,6 +75,23 @@ class RunnerSuite(_Collected, _RunnerRules):
     def runner(self) -> BaseRunner:
         """Return the runner under test."""
         raise _missing(self, "runner", "MyRunner()")
+
+
+class CacheSuite(_Collected, _CacheRules):
+    """Inherit, and give the class a fixture ``cache``; pytest does the rest.
+
+    ```python
+    class TestMyCache(CacheSuite):
+        @pytest.fixture
+        def cache(self):
+            return MyCache()
+    ```
+    """
+
+    @pytest.fixture
+    def cache(self) -> Cache:
+        """Return the cache under test, empty."""
+        raise _missing(self, "cache", "MyCache()")
 
 
 class CheckpointerSuite(_Collected, _CheckpointerRules):

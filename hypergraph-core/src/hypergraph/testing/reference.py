@@ -15,13 +15,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from hypergraph.errors import ConflictError, InfiniteLoopError
 from hypergraph.graph import Graph, GraphNode
 from hypergraph.nodes import CallableNode, GateNode, InterruptNode
 from hypergraph.testing.shape import Shape
 from hypergraph.testing.values import (
+    as_raised,
     chunks_of,
     collect,
     finish,
@@ -31,6 +33,7 @@ from hypergraph.testing.values import (
     wanted_outputs,
 )
 
+T = TypeVar("T")
 Answer = Callable[[str, Any], Any]
 """From the path of an interrupt and the value it shows to the answer."""
 
@@ -148,7 +151,8 @@ class Interpreter:
 
     async def execute_all(self, inputs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """Run the nodes of a generation, and return what each gave."""
-        return {name: await self.execute(name, given) for name, given in inputs.items()}
+        calls = [partial(self.execute, name, given) for name, given in inputs.items()]
+        return dict(zip(inputs, await self.all_of(calls), strict=True))
 
     def check_iterations(self, name: str) -> None:
         """Rule: `max_iterations` is how often a node may run in one run (a gate: once more)."""
@@ -163,6 +167,11 @@ class Interpreter:
             node=name,
             cycle=tuple(sorted(set[str]().union(*cycle))),
         )
+
+    @staticmethod
+    async def all_of(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Make calls that do not depend on each other: nodes of a generation, items of a map."""
+        return [await call() for call in calls]
 
     # -- which nodes run ---------------------------------------------------------------------
 
@@ -268,7 +277,7 @@ class Interpreter:
         except Exception as error:
             # "The node's exception reaches the caller unchanged in type and identity, with a note."
             given = ", ".join(node.inputs)
-            error.add_note(
+            as_raised(error).add_note(
                 f"hypergraph: node {self.path + name!r} of {self.where} failed; inputs: {given}"
             )
             raise
@@ -281,8 +290,16 @@ class Interpreter:
         named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
         result = node.func(**named)
         if node.is_generator:
-            return collect(node, [chunk async for chunk in chunks_of(result)])
+            return self.join(node, await self.chunks(node, result))
         return await result if node.is_async and isinstance(result, Awaitable) else result
+
+    async def chunks(self, node: CallableNode, generator: Any) -> list[Any]:
+        """Return what a generator yields."""
+        return [chunk async for chunk in chunks_of(generator)]
+
+    def join(self, node: CallableNode, chunks: list[Any]) -> Any:
+        """Rule: A node that yields has its chunks collected."""
+        return collect(node, chunks)
 
     def ask(self, node: InterruptNode, inputs: dict[str, Any]) -> dict[str, Any]:
         """Rule: `interrupt_handlers` answers inline."""
@@ -301,28 +318,25 @@ class Interpreter:
 
         ``item``: which item of a mapped graph it is, from 0, and of how many.
         """
-        where = self.where if item is None else f"{self.where} (map item {item[0]})"
-        child = self.child(f"{self.path}{node.name}/", where, item)
-        child.trace, child.counts = self.trace, self.counts
-        child.answer, child.asked = self.answer, self.asked
+        child = self.child(node, item)
         inner = {node.inner_inputs[outer]: value for outer, value in inputs.items()}
         outputs = (await child.run(node.graph, inner)).outputs
         return {
             outer: outputs[name] for outer, name in node.inner_outputs.items() if name in outputs
         }
 
-    def child(self, path: str, where: str, item: tuple[int, int] | None = None) -> Interpreter:
+    def child(self, node: GraphNode, item: tuple[int, int] | None = None) -> Interpreter:
         """Make the run of a nested graph: the same limit, counted separately."""
-        return type(self)(max_iterations=self.max_iterations, where=where, path=path)
+        where = self.where if item is None else f"{self.where} (map item {item[0]})"
+        path = f"{self.path}{node.name}/"
+        child = type(self)(max_iterations=self.max_iterations, where=where, path=path)
+        child.trace, child.counts = self.trace, self.counts
+        child.answer, child.asked = self.answer, self.asked
+        return child
 
     async def nest_mapped(self, node: GraphNode, inputs: dict[str, Any]) -> dict[str, Any]:
         """Rule: `map_over(...)` runs it once per item, its outputs becoming lists in item order."""
         items = list(items_of(inputs, node.map_params, node.map_mode))
-        results = await self.nest_all(node, items)
+        calls = [partial(self.nest, node, item, (i, len(items))) for i, item in enumerate(items)]
+        results = await self.all_of(calls)
         return {name: [result.get(name) for result in results] for name in node.outputs}
-
-    async def nest_all(
-        self, node: GraphNode, items: Sequence[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
-        """Run the inner graph for each item, and return what each gave."""
-        return [await self.nest(node, item, (i, len(items))) for i, item in enumerate(items)]

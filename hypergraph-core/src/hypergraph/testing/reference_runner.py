@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 from hypergraph.capabilities import RunnerCapabilities
@@ -26,12 +28,12 @@ from hypergraph.events import (
 from hypergraph.events.dispatch import Emit
 from hypergraph.graph import Graph, GraphNode
 from hypergraph.nodes import CallableNode, GateNode
-from hypergraph.results import RunStatus, new_run_id
+from hypergraph.results import RunResult, RunStatus, new_run_id
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.nesting import leaf_call, nested_context
 from hypergraph.runners.strategy import call_from_sync
 from hypergraph.testing.reference import Interpreter, ReferenceResult
-from hypergraph.testing.values import chunks_of, collect, items_of, names_of
+from hypergraph.testing.values import chunks_of, finish, items_of, names_of
 
 _span_ids = itertools.count(1)  # unique in this process, as events promise
 
@@ -46,7 +48,10 @@ class ObservedInterpreter(Interpreter):
     span: int
     parent: tuple[str | None, int | None] = (None, None)  # (run id, span id)
     item: tuple[int | None, int | None] | None = None  # of a map: its index, and how many there are
-    node_span: int
+
+    def __init__(self, **details: Any) -> None:
+        super().__init__(**details)
+        self.spans: dict[str, int] = {}  # of each node, when it last ran
 
     def say(self, kind: Any, span: int, parent: int | None, **details: Any) -> None:
         """Emit one event of this run."""
@@ -55,7 +60,7 @@ class ObservedInterpreter(Interpreter):
             ids = {"run_id": self.run_id, "span_id": span, "parent_span_id": parent, "time": now}
             self.emit(kind(**ids, graph_name=self.graph.name, **details))
 
-    def run(
+    async def run(
         self,
         graph: Graph,
         inputs: Mapping[str, Any],
@@ -77,7 +82,7 @@ class ObservedInterpreter(Interpreter):
         outputs: dict[str, Any] = {}
         failure: BaseException | None = None
         try:
-            result = super().run(graph, inputs, select=select, allow_extra=allow_extra)
+            result = await super().run(graph, inputs, select=select, allow_extra=allow_extra)
             outputs = result.outputs
             return result
         except BaseException as error:
@@ -89,13 +94,13 @@ class ObservedInterpreter(Interpreter):
             end = {"status": status, "outputs": outputs, "duration_ms": took, "error": failure}
             self.say(RunEndEvent, self.span, self.parent[1], **end)
 
-    def execute(self, name: str, inputs: dict[str, Any]) -> Any:
+    async def execute(self, name: str, inputs: dict[str, Any]) -> Any:
         """Run a node, between a start and an end event."""
-        span = self.node_span = next(_span_ids)
+        span = self.spans[name] = next(_span_ids)
         started = time.perf_counter()
         self.say(NodeStartEvent, span, self.span, node_name=name, inputs=inputs)
         try:
-            result = super().execute(name, inputs)
+            result = await super().execute(name, inputs)
         except BaseException as error:
             took = (time.perf_counter() - started) * 1000
             self.say(NodeErrorEvent, span, self.span, node_name=name, error=error, duration_ms=took)
@@ -108,73 +113,82 @@ class ObservedInterpreter(Interpreter):
         self.say(NodeEndEvent, span, self.span, node_name=name, outputs=outputs, duration_ms=took)
         return result
 
-    def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
-        """Call the function; each chunk of a generator is an event."""
+    async def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
+        """Call the function, when the run around this one lets it."""
+        async with self.leaf():
+            return await super().call(node, inputs)
+
+    @staticmethod
+    @asynccontextmanager
+    async def leaf() -> AsyncIterator[None]:
+        """Wait until the run around this one lets a node be called."""
         with leaf_call():
-            return self.stream(node, inputs) if node.is_generator else super().call(node, inputs)
+            yield
 
-    def stream(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
-        """Call a generator, and tell of each chunk as it comes."""
-        chunks = []
-        named = {p: inputs[i] for p, i in zip(node.params, node.inputs, strict=True) if i in inputs}
-        for index, chunk in enumerate(chunks_of(node.func(**named))):
-            details = {"node_name": node.name, "chunk": chunk, "index": index}
-            self.say(StreamingChunkEvent, self.node_span, self.span, **details)
+    async def chunks(self, node: CallableNode, generator: Any) -> list[Any]:
+        """Return what a generator yields; each chunk is an event."""
+        chunks: list[Any] = []
+        async for chunk in chunks_of(generator):
+            details = {"node_name": node.name, "chunk": chunk, "index": len(chunks)}
+            self.say(StreamingChunkEvent, self.spans[node.name], self.span, **details)
             chunks.append(chunk)
-        return collect(node, chunks)
+        return chunks
 
-    def nest(
+    async def nest(
         self, node: GraphNode, inputs: dict[str, Any], item: tuple[int, int] | None = None
     ) -> dict[str, Any]:
         """Run the inner graph here, or on the runner that it brings."""
         if node.runner is None:
-            return super().nest(node, inputs, item)
+            return await super().nest(node, inputs, item)
         context = nested_context(
             event_processors=self.listeners,
             run_id=self.run_id,
-            span_id=self.node_span,
+            span_id=self.spans[node.name],
             session_id=self.session_id,
             max_iterations=self.max_iterations,
             map_index=None if item is None else item[0],
             map_size=None if item is None else item[1],
         )
-        result = call_from_sync(node.runner, node.graph, node.inside(inputs), context)
+        result = await self.hand_over(node.runner, node.graph, node.inside(inputs), context)
         if result.error is not None:
             raise result.error
         return node.outside(result.values)
 
-    def child(self, path: str, where: str, item: tuple[int, int] | None = None) -> Interpreter:
+    async def hand_over(self, runner: BaseRunner, *nested: Any) -> RunResult:
+        """Run a nested graph on another runner."""
+        return call_from_sync(runner, *nested)
+
+    def child(self, node: GraphNode, item: tuple[int, int] | None = None) -> Interpreter:
         """Make a nested run that tells the same listeners."""
-        child = type(self)(max_iterations=self.max_iterations, where=where, path=path)
+        child = super().child(node, item)
+        assert isinstance(child, ObservedInterpreter)
         child.emit, child.listeners, child.session_id = self.emit, self.listeners, self.session_id
-        child.parent, child.item = (self.run_id, self.node_span), item
+        child.parent, child.item = (self.run_id, self.spans[node.name]), item
         return child
 
 
-class ReferenceRunner(BaseRunner):
-    """A slow, obviously right runner for sync graphs without interrupts."""
+class InterpretingRunner(BaseRunner):
+    """Base of the runners that interpret; they differ in who drives the interpreter."""
 
-    name = "reference"
-    capabilities = RunnerCapabilities(supports_cycles=True, supports_gates=True)
     interpreter: ClassVar[type[ObservedInterpreter]] = ObservedInterpreter
 
     def __init__(self, event_processors: Sequence[EventProcessor] = ()) -> None:
         self.event_processors = tuple(event_processors)
 
-    def _interpreter(
+    def interpreter_for(
         self, where: str, limit: int, processors: Sequence[EventProcessor]
     ) -> ObservedInterpreter:
+        """Return the interpreter of one run."""
         made = self.interpreter(max_iterations=limit, where=where)
         made.listeners = (*self.event_processors, *processors)
         made.emit = dispatcher(made.listeners)
         return made
 
-    def run(
+    async def interpret(
         self,
         graph: Graph,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any],
         *,
-        values: Mapping[str, Any] | None = None,
         select: str | Sequence[str] | None = None,
         session_id: str | None = None,
         max_iterations: int = 1000,
@@ -183,17 +197,15 @@ class ReferenceRunner(BaseRunner):
     ) -> dict[str, Any]:
         """Run the graph once and return its outputs."""
         self.validate(graph)
-        run = self._interpreter(f"graph {graph.name!r}", max_iterations, event_processors)
+        run = self.interpreter_for(f"graph {graph.name!r}", max_iterations, event_processors)
         run.session_id = session_id
-        given = chosen_inputs(inputs, values)
-        return run.run(graph, given, select=select, allow_extra=allow_extra).outputs
+        return (await run.run(graph, inputs, select=select, allow_extra=allow_extra)).outputs
 
-    def map(
+    async def interpret_items(
         self,
         graph: Graph,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any],
         *,
-        values: Mapping[str, Any] | None = None,
         map_over: str | Sequence[str],
         map_mode: str = "zip",
         on_error: str = "raise",
@@ -202,16 +214,46 @@ class ReferenceRunner(BaseRunner):
     ) -> list[dict[str, Any] | Exception]:
         """Run the graph once per item and return the outputs of each."""
         self.validate(graph)
-        results: list[dict[str, Any] | Exception] = []
-        given = chosen_inputs(inputs, values)
-        for index, item in enumerate(items_of(given, names_of(map_over), map_mode)):
+        items = items_of(inputs, names_of(map_over), map_mode)
+
+        async def one(index: int, item: dict[str, Any]) -> dict[str, Any] | Exception:
             where = f"graph {graph.name!r} (map item {index})"
-            run = self._interpreter(where, max_iterations, event_processors)
+            run = self.interpreter_for(where, max_iterations, event_processors)
             run.item = (index, None)
             try:
-                results.append(run.run(graph, item).outputs)
+                return (await run.run(graph, item)).outputs
             except Exception as error:
                 if on_error == "raise":
                     raise
-                results.append(error)
-        return results
+                return error
+
+        return await self.interpreter.all_of([partial(one, *item) for item in enumerate(items)])
+
+
+class ReferenceRunner(InterpretingRunner):
+    """A slow, obviously right runner for sync graphs without interrupts."""
+
+    name = "reference"
+    capabilities = RunnerCapabilities(supports_cycles=True, supports_gates=True)
+
+    def run(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Run the graph once and return its outputs."""
+        return finish(self.interpret(graph, chosen_inputs(inputs, values), **options))
+
+    def map(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> list[dict[str, Any] | Exception]:
+        """Run the graph once per item and return the outputs of each."""
+        return finish(self.interpret_items(graph, chosen_inputs(inputs, values), **options))

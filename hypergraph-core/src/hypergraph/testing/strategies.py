@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import reject, strategies as st
-
-from hypergraph.errors import GraphConfigError
+from hypergraph.errors import GraphConfigError, MissingExtraError
 from hypergraph.graph import Graph, GraphNode
 from hypergraph.nodes import (
     END,
@@ -28,6 +26,17 @@ from hypergraph.nodes import (
     route,
 )
 from hypergraph.testing.functions import Behaviour, Kind, Record, make_function
+
+try:
+    from hypothesis import reject, strategies as st
+except ModuleNotFoundError as error:
+    if error.name != "hypothesis":
+        raise  # hypothesis is there and broken: its own error says more
+    raise MissingExtraError(
+        "Random graphs need the package hypothesis, which is not installed.",
+        where=__name__,
+        fix='pip install "hypergraph-core[testing]"',
+    ) from error
 
 OUTSIDE = ("x", "y", "t")
 LISTS = ("xs", "ys")

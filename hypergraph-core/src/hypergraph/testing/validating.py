@@ -13,21 +13,21 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from importlib_metadata import packages_distributions
-
 from hypergraph.capabilities import RunnerCapabilities
-from hypergraph.discovery import installed_version, offers
+from hypergraph.discovery import installed_version
 from hypergraph.errors import did_you_mean
 from hypergraph.runners.base import RUNNER_API_VERSION, BaseRunner
 from hypergraph.testing.asking import Attempt, Rule, rules_of, threads_left
-from hypergraph.testing.explaining import explain, where_is
+from hypergraph.testing.explaining import where_is
 from hypergraph.testing.kit import KIT_VERSION, Rules
 from hypergraph.testing.report import Outcome, Report, RuleResult
 from hypergraph.testing.suite import RUNNER_RULES
 from hypergraph.testing.suite.base import RunnerRules
+from hypergraph.testing.suite.packaging import find_distribution
 
 TIME_LIMIT = 60.0  # seconds for a rule
 GIVE_UP = 3  # rules that never end: then the others are not asked
+LEAKS = 3  # rules that leave threads behind: then the others are not asked for that
 
 Factory = Callable[[], BaseRunner]
 
@@ -93,6 +93,7 @@ class _Validation:
         self.name = name
         self.limit = limit
         self.unfinished = 0
+        self.leaks = 0
         self.made: BaseRunner | None = None
 
     def prepare(self, rules: Rules) -> BaseRunner:
@@ -111,7 +112,7 @@ class _Validation:
         before = set(threading.enumerate())
         attempt = Attempt(rule, self.prepare).wait(self.limit)
         outcome, message = self._outcome(attempt)
-        if outcome == "passed" and threads_left(before):
+        if outcome == "passed" and self.leaks < LEAKS and threads_left(before):
             outcome, message = self._again(rule)
         return RuleResult(
             group=rule.kind.group,
@@ -137,7 +138,7 @@ class _Validation:
             return "skipped", str(error)
         if isinstance(error, KeyboardInterrupt):
             raise error
-        return "failed", explain(error, attempt.rule.kind)
+        return "failed", attempt.message
 
     def _again(self, rule: Rule) -> tuple[Outcome, str]:
         """Ask again: threads that are kept for later are started once, those that leak each time."""
@@ -146,6 +147,7 @@ class _Validation:
         left = threads_left(before)
         if outcome != "passed" or not left:
             return outcome, message
+        self.leaks += 1
         names = ", ".join(sorted(thread.name for thread in left))
         return "failed", (
             f"Each time, {len(left)} threads are left behind when everything has returned: {names}.\n"
@@ -162,7 +164,7 @@ def _capabilities(runner: Any) -> RunnerCapabilities | None:
 
 
 def _versions(cls: Any, name: str | None) -> dict[str, str | None]:
-    distribution = distribution_of(cls, name)
+    distribution = find_distribution(cls, name)
     return {
         "kit": ".".join(map(str, KIT_VERSION)),
         "core": installed_version("hypergraph-core"),
@@ -172,16 +174,3 @@ def _versions(cls: Any, name: str | None) -> dict[str, str | None]:
         "distribution": distribution,
         "runner": distribution and installed_version(distribution),
     }
-
-
-def distribution_of(cls: Any, name: str | None) -> str | None:
-    """Return the distribution that brings a runner class, if it is known."""
-    package = cls.__module__.partition(".")[0]
-    registered = offers("hypergraph.runners")
-    found = registered.get(name, ()) if name is not None else ()
-    if not found:
-        everyone = [offer for offered in registered.values() for offer in offered]
-        found = tuple(o for o in everyone if o.entry_point.module.partition(".")[0] == package)
-    if found:
-        return found[0].distribution
-    return next(iter(packages_distributions().get(package, ())), None)

@@ -42,6 +42,13 @@ def outputs_of(node: HyperNode, result: Any, where: str) -> dict[str, Any]:
     return dict(zip(node.outputs, parts, strict=True))
 
 
+def as_raised(error: Exception) -> BaseException:
+    """Return what was raised: of a ``StopIteration``, a coroutine makes a ``RuntimeError``."""
+    cause = error.__cause__
+    stopped = error.args == ("coroutine raised StopIteration",)
+    return cause if stopped and isinstance(cause, StopIteration) else error
+
+
 def finish(waiting: Awaitable[T]) -> T:
     """Run what is awaited to its end. Whenever it lets others run, there is nobody else to run."""
     steps = waiting.__await__()
@@ -52,9 +59,10 @@ def finish(waiting: Awaitable[T]) -> T:
             result: T = end.value
             return result
         except RuntimeError as error:
-            if error.args == ("coroutine raised StopIteration",):  # what Python makes of one
-                raise error.__cause__ or error from None
-            raise
+            raised = as_raised(error)
+            if raised is error:
+                raise
+            raise raised from raised.__cause__
         if asked_for is not None:
             raise NotImplementedError(
                 f"the reference has no {type(asked_for).__name__} to wait for"

@@ -58,10 +58,12 @@ def add(commands: Any) -> None:
         "--superstep", type=int, metavar="N", help="up to the end of this one (default: all)"
     )
     action.add_argument("--as", dest="new_id", type=_id, metavar="NEW_ID", help="what to call it")
+    action.add_argument("--json", action="store_true", help="print a JSON object with its id")
 
     action = _action(actions, "delete", "remove workflows", reads=False)
     action.add_argument("ids", nargs="+", type=_id, metavar="ID", help="the workflows")
     action.add_argument("--yes", action="store_true", help="do not ask")
+    action.add_argument("--json", action="store_true", help="print a JSON array of ids")
 
 
 def _action(actions: Any, name: str, words: str, *, reads: bool = True) -> argparse.ArgumentParser:

@@ -19,6 +19,7 @@ from pathlib import Path
 from hypergraph.checkpointers import SqliteCheckpointer
 from hypergraph.checkpointers.reading import SqliteReader, existing
 from hypergraph.cli.errors import UsageError
+from hypergraph.cli.tables import printable
 from hypergraph.cli.workflows import LISTED, STATES
 from hypergraph.cli.workflows.standins import Copied, Shown
 from hypergraph.cli.workflows.views import (
@@ -26,7 +27,6 @@ from hypergraph.cli.workflows.views import (
     header_json,
     history,
     listed,
-    printable,
     state_of,
     step_json,
 )
@@ -89,7 +89,8 @@ def fork_workflows(arguments: argparse.Namespace) -> int:
     serializer = JsonSerializer() if arguments.serializer == "json" else Copied(_key(arguments))
     superstep, new_id = arguments.superstep, arguments.new_id
     with SqliteCheckpointer(path, serializer=serializer) as checkpointer, _looking_up(arguments):
-        print(checkpointer.fork(arguments.id, superstep=superstep, new_id=new_id))
+        copy = checkpointer.fork(arguments.id, superstep=superstep, new_id=new_id)
+        print(json.dumps({"id": copy}) if arguments.json else copy)
     return 0
 
 
@@ -100,7 +101,7 @@ def delete_workflows(arguments: argparse.Namespace) -> int:
     if not arguments.yes and not _confirmed(ids, arguments.db):
         print("Nothing was deleted", file=sys.stderr)
         return 1
-    code = 0
+    code, gone = 0, []
     # No value is read, so any serializer serves, and a lost key does not keep a workflow here.
     with SqliteCheckpointer(path, serializer=JsonSerializer()) as checkpointer:
         for workflow_id in ids:
@@ -111,7 +112,11 @@ def delete_workflows(arguments: argparse.Namespace) -> int:
                 print(f"hypergraph: {error}", file=sys.stderr)
                 code = 2
             else:
-                print(f"deleted {workflow_id!r}")
+                gone.append(workflow_id)
+                if not arguments.json:
+                    print(f"deleted {workflow_id!r}")
+    if arguments.json:
+        print(json.dumps(gone))
     return code
 
 

@@ -1,8 +1,8 @@
-"""Async nodes: what runs together, what is cancelled, and that they give what plain functions give."""
+"""Async nodes: what runs together, and that they give what plain functions give."""
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,17 +11,16 @@ from hypergraph.nodes import node
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.asynchrony import as_async
 from hypergraph.testing.kit import cases, raises, skip
-from hypergraph.testing.suite.base import RunnerRules, notes_of
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND
 from hypergraph.testing.suite.gates import is_even, left, right
+from hypergraph.testing.suite.surroundings import Surroundings
 
 PATIENCE = 10_000  # turns of the event loop after which nobody else will come
-PROBLEM = LookupError("a problem of the user's own")
 SEEDS = cases("seed", range(4))
 
 
-class AsyncRules(RunnerRules):
+class AsyncRules(Surroundings):
     """Graphs with async nodes, for runners that declare ``supports_async_nodes``."""
 
     group = "async nodes"
@@ -29,25 +28,6 @@ class AsyncRules(RunnerRules):
     def twin(self, graph: Graph, seed: int = 0) -> Graph:
         """Return the same graph with all its functions async, finishing in an order by the seed."""
         return as_async(graph, seed, pause=self.pause, share=1)
-
-    def waiting(self, name: str, log: list[str]) -> Any:
-        """Return a node that waits until it is cancelled, and logs its begin and its end."""
-
-        async def wait(x: int) -> None:
-            log.append(f"{name} begins")
-            try:
-                for _ in range(PATIENCE):
-                    await self.pause()
-            finally:
-                log.append(f"{name} ends")
-
-        return node(wait, name=name, output_name=f"of_{name}")
-
-    def in_one_loop(self, runner: BaseRunner) -> None:
-        """Skip what only makes sense where all nodes share the event loop of the caller."""
-        capabilities = runner.capabilities
-        if not capabilities.returns_coroutine or capabilities.supports_distributed:
-            skip("the runner does not run nodes on the event loop of its caller")
 
     @SEEDS
     def test_async_nodes_give_what_plain_functions_give(
@@ -92,68 +72,57 @@ class AsyncRules(RunnerRules):
 
         nodes = [node(meet, name=f"n{i}", output_name=f"out{i}") for i in range(3)]
         self.refused_unless_declared(runner, Graph(nodes), {"x": 1})
-        self.in_one_loop(runner)
+        self.shares_the_loop(runner)
         assert len(self.run_graph(runner, Graph(nodes), {"x": 1})) == 3
+
+    def test_of_several_failures_the_first_declared_is_raised(self, runner: BaseRunner) -> None:
+        arrived: list[int] = []
+
+        def failing(number: int) -> Any:
+            async def fail_together(x: int) -> None:
+                arrived.append(number)
+                try:
+                    for _ in range(PATIENCE):
+                        if len(arrived) == 3:
+                            break
+                        await self.pause()
+                finally:  # cancelled or not
+                    raise LookupError(number)
+
+            return node(fail_together, name=f"n{number}", output_name=f"out{number}")
+
+        graph = Graph([failing(number) for number in (2, 1, 3)])
+        self.refused_unless_declared(runner, graph, {"x": 1})
+        self.shares_the_loop(runner)
+        with raises(LookupError) as caught:
+            self.run_graph(runner, graph, {"x": 1})
+        assert caught.value.args == (2,), "all three failed, and number 2 was declared first"
 
     def test_sync_nodes_run_after_the_async_ones_of_their_generation(
         self, runner: BaseRunner
     ) -> None:
         log: list[str] = []
+        threads: set[int] = set()
 
         async def slow(x: int) -> None:
+            threads.add(threading.get_ident())
             for _ in range(5):
                 await self.pause()
             log.append("slow")
 
-        graph = Graph([_noting("one", log), node(slow), _noting("two", log)])
+        def one(x: int) -> None:
+            threads.add(threading.get_ident())
+            log.append("one")
+
+        def two(x: int) -> None:
+            log.append("two")
+
+        graph = Graph([node(one), node(slow), node(two)])
         self.refused_unless_declared(runner, graph, {"x": 1})
-        self.in_one_loop(runner)
+        self.shares_the_loop(runner)
         self.run_graph(runner, graph, {"x": 1})
-        assert log == ["slow", "one", "two"]
-
-    def test_a_failure_cancels_its_siblings_and_is_raised_as_itself(
-        self, runner: BaseRunner
-    ) -> None:
-        log: list[str] = []
-        PROBLEM.__notes__ = []
-
-        async def fail(x: int) -> None:
-            while len(log) < 2:
-                await self.pause()
-            raise PROBLEM
-
-        nodes = [self.waiting("a", log), node(fail), self.waiting("b", log)]
-        self.refused_unless_declared(runner, Graph(nodes), {"x": 1})
-        self.in_one_loop(runner)
-        with raises(LookupError) as caught:
-            self.run_graph(runner, Graph(nodes), {"x": 1})
-        assert caught.value is PROBLEM
-        assert len(notes_of(PROBLEM)) == 1
-        assert sorted(log) == ["a begins", "a ends", "b begins", "b ends"]
-
-    def test_cancelling_the_caller_leaves_no_task_behind(self, runner: BaseRunner) -> None:
-        log: list[str] = []
-        inner = Graph([self.waiting("inner", log)], name="inner").as_node()
-        graph = Graph([self.waiting("a", log), inner, self.waiting("b", log)])
-        self.refused_unless_declared(runner, graph, {"x": 1})
-        self.in_one_loop(runner)
-
-        async def main() -> None:
-            before = asyncio.all_tasks()
-            task = asyncio.create_task(runner.run(graph, {"x": 1}))
-            while len(log) < 3:
-                await asyncio.sleep(0)
-            task.cancel()
-            with raises(asyncio.CancelledError):
-                await task
-            assert asyncio.all_tasks() == before, "the run left tasks behind"
-
-        asyncio.run(main())
-        assert len(log) == 6, "a cancelled run is over when its caller is told so"
-
-
-def _noting(name: str, log: list[str]) -> Any:
-    def note(x: int) -> None:
-        log.append(name)
-
-    return node(note, name=name, output_name=f"of_{name}")
+        if len(threads) > 1:
+            skip("sync nodes run in threads, beside the event loop")
+        assert log == ["slow", "one", "two"], (
+            "a node that blocks the event loop holds up the async nodes of its generation: run it last"
+        )

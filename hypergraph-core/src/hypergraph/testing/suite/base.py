@@ -11,8 +11,9 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
+from hypergraph.capabilities import Feature
 from hypergraph.errors import IncompatibleRunnerError
-from hypergraph.graph import Graph
+from hypergraph.graph import Graph, GraphNode
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.asynchrony import step_aside
 from hypergraph.testing.crash import Executions
@@ -60,8 +61,7 @@ class RunnerRules(Rules):
         try:
             result = self.called(runner, runner.run, graph, inputs)
         except IncompatibleRunnerError as error:
-            if error.feature != missing.name:
-                fail(f"{capability}, and refused the graph for its {error.feature!r}.")
+            self.names_a_node(error, graph, missing)
             skip(f"{capability}; it refuses such a graph, as it should")
         except Exception as error:
             fail(
@@ -74,6 +74,20 @@ class RunnerRules(Rules):
             f"IncompatibleRunnerError. It ran it and returned a {type(result).__name__}.\n"
             f"Call self.validate(graph) first in run() and map(), or declare the capability."
         )
+
+    def names_a_node(self, error: IncompatibleRunnerError, graph: Graph, missing: Feature) -> None:
+        """Return if a refusal is about the missing feature, and names a node of the graph."""
+        if error.feature != missing.name:
+            fail(
+                f"A graph with {missing.words} was refused for its {error.feature!r}: let feature= of "
+                f"the IncompatibleRunnerError be {missing.name!r}, or call self.validate(graph)."
+            )
+        if not _is_node(graph, error.node) or repr(error.node) not in str(error):
+            needs = getattr(graph.features, missing.name)
+            fail(
+                f"A graph with {missing.words} was refused without naming a node that needs them, such "
+                f"as {needs!r}, in node= and in the text: {error}\nCall self.validate(graph)."
+            )
 
     def called(
         self,
@@ -117,22 +131,20 @@ class RunnerRules(Rules):
         """Let others run for one turn of the event loop."""
         await step_aside()
 
+    def fits_this_loop(self, runner: BaseRunner) -> None:
+        """Return if a runner that needs asyncio can run here; else skip."""
+        if (
+            runner.capabilities.returns_coroutine
+            and type(self).in_event_loop is not RunnerRules.in_event_loop
+        ):
+            skip("the runner is tested on another event loop than asyncio's")
+
     # -- what can be asked of a runner ---------------------------------------------------------
 
-    def takes(self, runner: BaseRunner, option: str, method: str = "run") -> None:
-        """Return if ``run()``, or another method, takes an option; else skip."""
-        parameters = inspect.signature(getattr(runner, method)).parameters
-        if option not in parameters and all(
-            p.kind is not p.VAR_KEYWORD for p in parameters.values()
-        ):
-            skip(f"{type(runner).__name__}.{method}() takes no {option}")
-
-    def shares_memory(self, runner: BaseRunner) -> None:
+    def stays_here(self, runner: BaseRunner) -> None:
         """Return if nodes run in the process of the caller; else skip."""
         if runner.capabilities.supports_distributed:
-            skip(
-                f"{type(runner).__name__} declares supports_distributed: values are moved, as copies"
-            )
+            skip(f"{type(runner).__name__} may run nodes in other processes: supports_distributed")
 
     # -- what nodes did ------------------------------------------------------------------------
 
@@ -149,10 +161,10 @@ class RunnerRules(Rules):
 
     def values_of(self, result: Any) -> dict[str, Any]:
         """Return the outputs in what ``run()`` gave: a mapping, or something with ``values``."""
-        values = result if isinstance(result, Mapping) else result.values
-        assert isinstance(values, Mapping), (
-            f"run() must give a mapping of outputs or a RunResult, not a {type(result).__name__}"
-        )
+        values = result if isinstance(result, Mapping) else getattr(result, "values", None)
+        if not isinstance(values, Mapping):
+            kind = type(result).__name__
+            fail(f"run() must give a mapping of outputs or a RunResult; it gave an object: {kind}")
         return dict(values)
 
     def rows_of(self, results: Iterable[Any]) -> list[Any]:
@@ -160,8 +172,17 @@ class RunnerRules(Rules):
         return [r if isinstance(r, BaseException) else self.values_of(r) for r in results]
 
 
+def _is_node(graph: Graph, path: str) -> bool:
+    first, _, rest = path.partition("/")
+    node = graph.nodes.get(first)
+    if not rest:
+        return node is not None
+    return isinstance(node, GraphNode) and _is_node(node.graph, rest)
+
+
 async def _no_task_is_left() -> None:
     """Return if this task is the only one; those that are about to end are given a moment."""
+    left = asyncio.all_tasks()
     for _ in range(10):
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if not left:

@@ -36,7 +36,9 @@ class CacheRules(Rules):
 
         ``cache`` was flushed and is not used again. Override it for a cache that outlives its process.
         """
-        skip(f"{type(cache).__name__} is not said to outlive its process: reopened() is not overridden")
+        skip(
+            f"{type(cache).__name__} is not said to outlive its process: reopened() is not overridden"
+        )
 
     def tear(self, cache: Cache, key: str) -> None:
         """Damage what is kept under a key, as a full disk or a dying process would.
@@ -117,7 +119,10 @@ class CacheRules(Rules):
         try:
             cache.put("k", door)
         except UncacheableValueError as error:
-            assert "lock" in error.type_name, "the error names the type: type_name="
+            if "lock" not in error.type_name:
+                fail(
+                    "The error does not name the type of the value: UncacheableValueError(type_name=)."
+                )
             assert cache.get("k") is MISS
         except Exception as error:
             fail(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from hypergraph.cache import MISS, Cache, MemoryCache
 from hypergraph.errors import HypergraphWarning
 from hypergraph.events import CacheErrorEvent, CacheHitEvent, NodeEndEvent, RunEndEvent
 from hypergraph.graph import Graph
-from hypergraph.nodes import END, branch, node, route
+from hypergraph.nodes import END, HyperNode, branch, node, route
 from hypergraph.results import RunStatus
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.kit import Journal, cases, raises, warns
@@ -75,41 +76,41 @@ class CachingRules(Surroundings):
 
     group = "cache"
 
-    def cached(self, runner: BaseRunner, cache: Cache | None = None) -> BaseRunner:
+    def with_cache(self, runner: BaseRunner, cache: Cache | None = None) -> BaseRunner:
         return self.with_options(runner, cache=MemoryCache() if cache is None else cache)
 
-    def calls(self, run: Callable[[], Any]) -> list[str]:
+    def called_by(self, run: Callable[[], Any]) -> list[str]:
         """Return what was called meanwhile."""
         before = len(self.journal.lines)
         run()
         return self.journal.lines[before:]
 
-    def calls_of(self, runner: BaseRunner, graph: Graph, **inputs: Any) -> list[str]:
+    def called_in(self, runner: BaseRunner, graph: Graph, **inputs: Any) -> list[str]:
         """Run the graph, and return what was called."""
-        return self.calls(lambda: self.run_graph(runner, graph, inputs))
+        return self.called_by(lambda: self.run_graph(runner, graph, inputs))
 
     # -- what it answers -----------------------------------------------------------------------
 
     def test_a_call_with_equal_inputs_is_not_made_again(self, runner: BaseRunner) -> None:
-        cached, graph = self.cached(runner), Graph([double_node(self.journal)])
+        cached, graph = self.with_cache(runner), Graph([double_node(self.journal)])
         first = self.run_graph(cached, graph, {"x": [1, {"a": 2, "b": 3}]})
         second = self.run_graph(cached, graph, {"x": [1, {"b": 3, "a": 2}]})
         assert self.journal.lines == ["double"], (
             "the second run has equal inputs: look the call up in the runner's cache"
         )
         assert first == second
-        assert self.calls_of(cached, graph, x=[2]) == ["double"]
+        assert self.called_in(cached, graph, x=[2]) == ["double"]
 
     def test_without_a_cache_every_call_is_made(self, runner: BaseRunner) -> None:
         graph = Graph([double_node(self.journal)])
         plain = self.with_options(runner, cache=None)
-        assert [self.calls_of(plain, graph, x=1) for _ in range(2)] == [["double"]] * 2
+        assert [self.called_in(plain, graph, x=1) for _ in range(2)] == [["double"]] * 2
 
     def test_values_that_are_equal_but_of_another_type_are_other_inputs(
         self, runner: BaseRunner
     ) -> None:
-        cached, graph = self.cached(runner), Graph([double_node(self.journal)])
-        given = [1, 1.0, True, "1", (1,), [1]]
+        cached, graph = self.with_cache(runner), Graph([double_node(self.journal)])
+        given: list[Any] = [1, 1.0, True, "1", (1,), [1]]
         results = [self.run_graph(cached, graph, {"x": x})["doubled"] for x in given]
         assert list(map(repr, results)) == [repr(2 * x) for x in given], (
             "1, 1.0 and True are equal in Python and must not share a key: "
@@ -118,8 +119,26 @@ class CachingRules(Surroundings):
 
     def test_runners_that_share_a_cache_share_results(self, runner: BaseRunner) -> None:
         cache, graph = MemoryCache(), Graph([double_node(self.journal)])
-        made = [self.calls_of(self.cached(runner, cache), graph, x=1) for _ in range(2)]
+        made = [self.called_in(self.with_cache(runner, cache), graph, x=1) for _ in range(2)]
         assert made == [["double"], []]
+
+    def test_other_inputs_are_another_call(self, runner: BaseRunner) -> None:
+        cached, graph = self.with_cache(runner), Graph([double_node(self.journal)])
+        results = [self.run_graph(cached, graph, {"x": x}) for x in (1, 2, 1)]
+        assert results == [{"doubled": 2}, {"doubled": 4}, {"doubled": 2}], (
+            "the values of the inputs are a part of the key: take hypergraph.execution.keys.call_key"
+        )
+
+    def test_nodes_with_equal_inputs_have_results_of_their_own(self, runner: BaseRunner) -> None:
+        def triple(x: int) -> int:
+            return 3 * x
+
+        nodes = [double_node(self.journal), node(triple, output_name="tripled")]
+        cached = self.with_cache(runner)
+        results = [self.run_graph(cached, Graph(nodes), {"x": 1}) for _ in range(2)]
+        assert results == [{"doubled": 2, "tripled": 3}] * 2, (
+            "what the node does is a part of the key: take hypergraph.execution.keys.call_key"
+        )
 
     def test_another_function_is_another_node(self, runner: BaseRunner) -> None:
         def with_default(value: int) -> Graph:
@@ -128,7 +147,7 @@ class CachingRules(Surroundings):
 
             return Graph([node(add, output_name="sum")])
 
-        cached = self.cached(runner)
+        cached = self.with_cache(runner)
         sums = [self.run_graph(cached, with_default(y), {"x": 1})["sum"] for y in (1, 2, 1)]
         assert sums == [2, 3, 2], "the cache answered for another function of the same name"
 
@@ -142,12 +161,12 @@ class CachingRules(Surroundings):
             journal.note("pair")
             return x, x + 1
 
-        nodes = [
+        nodes: list[HyperNode] = [
             node(nothing, output_name="z"),
             node(pair, output_name=("a", "b")),
             node(nothing, name="silent", output_name=None),
         ]
-        cached, graph = self.cached(runner), Graph(nodes)
+        cached, graph = self.with_cache(runner), Graph(nodes)
         results = [self.run_graph(cached, graph, {"x": 1}) for _ in range(2)]
         assert results == [{"z": None, "a": 1, "b": 2}] * 2
         assert journal.lines.count("pair") == 1
@@ -161,18 +180,18 @@ class CachingRules(Surroundings):
             yield "a"
             yield str(x)
 
-        cached, graph = self.cached(runner), Graph([node(speak, output_name="text")])
+        cached, graph = self.with_cache(runner), Graph([node(speak, output_name="text")])
         results = [self.run_graph(cached, graph, {"x": 1}) for _ in range(2)]
         assert (results, journal.lines) == ([{"text": "a1"}] * 2, ["speak"])
 
     def test_nodes_of_nested_graphs_and_of_items_are_cached_each(self, runner: BaseRunner) -> None:
         inner = Graph([double_node(self.journal)], name="inner")
-        cached, graph = self.cached(runner), Graph([inner.as_node()])
-        assert self.calls_of(cached, graph, x=1) == ["double"]
-        assert self.calls_of(cached, graph, x=1) == []
-        assert self.calls_of(cached, inner, x=1) == []
+        cached, graph = self.with_cache(runner), Graph([inner.as_node()])
+        assert self.called_in(cached, graph, x=1) == ["double"]
+        assert self.called_in(cached, graph, x=1) == []
+        assert self.called_in(cached, inner, x=1) == []
         mapped = Graph([inner.as_node().map_over("x")])
-        assert self.calls_of(cached, mapped, x=[1, 7]) == ["double"]
+        assert self.called_in(cached, mapped, x=[1, 7]) == ["double"]
         rows = self.map_graph(cached, inner, {"x": [7, 1, 8]}, map_over="x")
         assert rows == [{"doubled": 14}, {"doubled": 2}, {"doubled": 16}]
         assert self.journal.lines == ["double"] * 3
@@ -189,15 +208,15 @@ class CachingRules(Surroundings):
         def more(n: int) -> bool:
             return n < 3
 
-        cached, graph = self.cached(runner), Graph([step, more], entrypoint="step")
-        made = [self.calls_of(cached, graph, n=n) for n in (0, 0, -1)]
+        cached, graph = self.with_cache(runner), Graph([step, more], entrypoint="step")
+        made = [self.called_in(cached, graph, n=n) for n in (0, 0, -1)]
         assert made == [["step"] * 3, [], ["step"]]
 
     # -- what it does not answer -----------------------------------------------------------------
 
     def test_a_node_may_stay_out_of_the_cache(self, runner: BaseRunner) -> None:
-        cached, graph = self.cached(runner), Graph([double_node(self.journal, cache=False)])
-        made = [self.calls_of(cached, graph, x=1) for _ in range(2)]
+        cached, graph = self.with_cache(runner), Graph([double_node(self.journal, cache=False)])
+        made = [self.called_in(cached, graph, x=1) for _ in range(2)]
         assert made == [["double"]] * 2, "@node(cache=False) is called in every run"
 
     @cases("cache, second", [(False, ["choose"]), (True, [])], ids=str)
@@ -211,9 +230,9 @@ class CachingRules(Surroundings):
             journal.note("choose")
             return "double"
 
-        cached, graph = self.cached(runner), Graph([choose, double_node(journal)])
-        assert self.calls_of(cached, graph, x=1) == ["choose", "double"]
-        again = self.calls(lambda: self.run_graph(cached, graph, {"x": 1}))
+        cached, graph = self.with_cache(runner), Graph([choose, double_node(journal)])
+        assert self.called_in(cached, graph, x=1) == ["choose", "double"]
+        again = self.called_by(lambda: self.run_graph(cached, graph, {"x": 1}))
         assert again == second
 
     def test_exceptions_are_not_kept(self, runner: BaseRunner) -> None:
@@ -225,7 +244,7 @@ class CachingRules(Surroundings):
                 raise LookupError("only the first time")
             return x
 
-        cached, graph = self.cached(runner), Graph([node(fail_once, output_name="y")])
+        cached, graph = self.with_cache(runner), Graph([node(fail_once, output_name="y")])
         with raises(LookupError):
             self.run_graph(cached, graph, {"x": 1})
         assert [self.run_graph(cached, graph, {"x": 1}) for _ in range(2)] == [{"y": 1}] * 2
@@ -245,10 +264,10 @@ class CachingRules(Surroundings):
         def more(n: int) -> bool:
             return n < 3
 
-        graph, cached = Graph([keep, more], entrypoint="keep"), self.cached(runner)
+        graph, cached = Graph([keep, more], entrypoint="keep"), self.with_cache(runner)
         for _ in range(2):
             with warns(HypergraphWarning, match="keep") as told:
-                made = self.calls_of(cached, graph, n=0, handle=Opaque())
+                made = self.called_in(cached, graph, n=0, handle=Opaque())
             assert made == ["keep"] * 3
             (message,) = told.messages
             for word in ("'keep'", "'handle'"):
@@ -259,7 +278,7 @@ class CachingRules(Surroundings):
     @cases("method", ["get", "put", "flush"])
     def test_a_failing_cache_is_a_miss_and_an_event(self, runner: BaseRunner, method: str) -> None:
         graph = Graph([double_node(self.journal)], name="main")
-        cached, told = self.cached(runner, Refusing(method)), Told()
+        cached, told = self.with_cache(runner, Refusing(method)), Told()
         self.needs_option(runner, event_processors=[])
         with warns(HypergraphWarning):
             outputs = self.run_graph(cached, graph, {"x": 1}, event_processors=[told])
@@ -271,7 +290,7 @@ class CachingRules(Surroundings):
     @cases("method", ["get", "put", "flush"])
     def test_a_failing_cache_changes_no_result(self, runner: BaseRunner, method: str) -> None:
         inner = Graph([double_node(self.journal)], name="inner").as_node()
-        cached = self.cached(runner, Refusing(method))
+        cached = self.with_cache(runner, Refusing(method))
         with warns(HypergraphWarning):
             assert self.run_graph(cached, Graph([inner]), {"x": 1}) == {"doubled": 2}
         with warns(HypergraphWarning):
@@ -282,7 +301,7 @@ class CachingRules(Surroundings):
         def fail(x: int) -> None:
             raise LookupError("a problem of the user's own")
 
-        cached = self.cached(runner, Refusing("flush"))
+        cached = self.with_cache(runner, Refusing("flush"))
         with warns(HypergraphWarning), raises(LookupError) as caught:
             self.run_graph(cached, Graph([node(fail)], name="main"), {"x": 1})
         assert names_it(caught.value, "fail")
@@ -292,16 +311,16 @@ class CachingRules(Surroundings):
         names = [f"v{i}" for i in range(5)]
         nodes = [
             double.with_name(f"n{i}").with_inputs(x=before).with_outputs(doubled=after)
-            for i, (before, after) in enumerate(zip(names, names[1:], strict=False))
+            for i, (before, after) in enumerate(pairwise(names))
         ]
-        cached = self.cached(runner, Forgetful())
+        cached = self.with_cache(runner, Forgetful())
         for _ in range(3):
             assert self.run_graph(cached, Graph(nodes), {"v0": 1})["v4"] == 16
 
     # -- events ------------------------------------------------------------------------------------
 
     def test_a_hit_is_told_and_its_node_ends_as_cached(self, runner: BaseRunner) -> None:
-        cached, graph = self.cached(runner), Graph([double_node(self.journal)])
+        cached, graph = self.with_cache(runner), Graph([double_node(self.journal)])
         self.needs_option(runner, event_processors=[])
         heard = []
         for _ in range(2):
@@ -322,6 +341,6 @@ class CachingRules(Surroundings):
             def flush(self) -> None:
                 flushed.append(len(self))
 
-        cached, graph = self.cached(runner, Noting()), Graph([double_node(self.journal)])
+        cached, graph = self.with_cache(runner, Noting()), Graph([double_node(self.journal)])
         self.run_graph(cached, graph, {"x": 1})
         assert flushed == [1], "call cache.flush() once, after everything was put"

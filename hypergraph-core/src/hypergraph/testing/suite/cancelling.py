@@ -1,4 +1,4 @@
-"""Cancellation: who cancels the caller cancels the run; Ctrl-C passes through; nothing is left behind."""
+"""Cancellation: who cancels the caller cancels the run, Ctrl-C passes through, nothing is left."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from hypergraph.events import NodeErrorEvent, RunEndEvent, RunStartEvent
 from hypergraph.graph import Graph
-from hypergraph.nodes import node
+from hypergraph.nodes import HyperNode, node
 from hypergraph.results import RunStatus
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.kit import cases, fail, raises, skip
 from hypergraph.testing.suite.surroundings import SAME, Surroundings, Told, names_it
 
-PATIENCE = 100_000  # turns of the event loop after which a waiting node gives up
+PATIENCE = 3_000  # turns of the event loop after which a waiting node gives up
 WAITING = 5  # nodes of `CancellationRules.waits_everywhere` that wait at once
 
 
@@ -24,7 +24,7 @@ class CancellationRules(Surroundings):
 
     group = "cancellation"
 
-    def waiting(self, name: str) -> Any:
+    def node_that_waits(self, name: str) -> Any:
         """Return a node that waits until it is cancelled, and notes its begin and its end."""
         journal, pause = self.journal, self.pause
 
@@ -33,6 +33,7 @@ class CancellationRules(Surroundings):
             try:
                 for _ in range(PATIENCE):
                     await pause()
+                journal.note(f"tired {name} {x}")
             finally:
                 journal.note(f"out {name} {x}")
 
@@ -40,17 +41,24 @@ class CancellationRules(Surroundings):
 
     def waits_everywhere(self) -> tuple[Graph, dict[str, Any]]:
         """Return a graph of which five nodes wait at once: side by side, nested, and in a map."""
-        deep = Graph([Graph([self.waiting("deep")], name="inner").as_node()], name="middle")
-        items = Graph([self.waiting("item")], name="items").as_node().with_inputs(x="xs")
-        nodes = [self.waiting("a"), deep.as_node(), items.map_over("xs"), self.waiting("b")]
+        deep = Graph([Graph([self.node_that_waits("deep")], name="inner").as_node()], name="middle")
+        items = Graph([self.node_that_waits("item")], name="items").as_node().with_inputs(x="xs")
+        nodes = [
+            self.node_that_waits("a"),
+            deep.as_node(),
+            items.map_over("xs"),
+            self.node_that_waits("b"),
+        ]
         return Graph(nodes, name="main"), {"x": 1, "xs": [1, 2]}
 
-    def begun(self, count: int = WAITING) -> Callable[[], bool]:
+    def when_begun(self, count: int = WAITING) -> Callable[[], bool]:
         journal = self.journal
         return lambda: sum(line.startswith("in") for line in journal.lines) == count
 
     def all_are_out(self) -> None:
         lines = self.journal.lines
+        tired = [line for line in lines if line.startswith("tired")]
+        assert tired == [], "the run waited for nodes to end by themselves: cancel them"
         begun = sorted(line[3:] for line in lines if line.startswith("in"))
         ended = sorted(line[4:] for line in lines if line.startswith("out"))
         assert ended == begun, (
@@ -59,7 +67,7 @@ class CancellationRules(Surroundings):
 
     # -- runners that are awaited ------------------------------------------------------------------
 
-    def cancel(self, runner: BaseRunner, **options: Any) -> BaseException | None:
+    def cancelled_run(self, runner: BaseRunner, **options: Any) -> BaseException | None:
         """Run a graph that waits everywhere, cancel its caller, and return what the run raised."""
         graph, inputs = self.waits_everywhere()
         self.refused_unless_declared(runner, graph, inputs)
@@ -68,7 +76,7 @@ class CancellationRules(Surroundings):
         async def main() -> BaseException | None:
             before = self.living_tasks()
             raised = await self.cancelled_when(
-                self.begun(), lambda: runner.run(graph, inputs, **options)
+                self.when_begun(), lambda: runner.run(graph, inputs, **options)
             )
             left = self.living_tasks() - before
             assert left == 0, f"the cancelled run left {left} tasks behind"
@@ -80,7 +88,7 @@ class CancellationRules(Surroundings):
     def test_cancelling_the_caller_ends_every_node_and_leaves_no_task(
         self, runner: BaseRunner
     ) -> None:
-        raised = self.cancel(runner)
+        raised = self.cancelled_run(runner)
         assert raised is not None, "the run swallowed its cancellation: raise it again"
         assert not isinstance(raised, Exception), f"{type(raised).__name__} is not a cancellation"
         self.all_are_out()
@@ -88,7 +96,7 @@ class CancellationRules(Surroundings):
     def test_the_end_of_a_cancelled_run_is_told(self, runner: BaseRunner) -> None:
         self.needs_option(runner, event_processors=[])
         told = Told()
-        raised = self.cancel(runner, event_processors=[told])
+        raised = self.cancelled_run(runner, event_processors=[told])
         begun, ended = told.of(RunStartEvent), told.of(RunEndEvent)
         assert sorted(e.run_id for e in begun) == sorted(e.run_id for e in ended), (
             "every run that began must end, nested ones too"
@@ -102,21 +110,26 @@ class CancellationRules(Surroundings):
         )
 
     def test_a_runner_serves_on_after_a_cancelled_run(self, runner: BaseRunner) -> None:
-        self.cancel(runner)
+        self.cancelled_run(runner)
         assert self.in_time(lambda: self.run_graph(runner, SAME, {"x": 1})) == {"same": 1}
 
-    def test_a_cancelled_map_ends_its_items(self, runner: BaseRunner) -> None:
-        graph = Graph([self.waiting("a")], name="main")
+    @cases("on_error", ["raise", "return"])
+    def test_a_cancelled_map_ends_its_items(self, runner: BaseRunner, on_error: str) -> None:
+        graph = Graph([self.node_that_waits("a")], name="main")
         self.refused_unless_declared(runner, graph, {"x": 1})
         self.shares_the_loop(runner)
 
         def call() -> Awaitable[Any]:
-            mapped: Awaitable[Any] = runner.map(graph, {"x": range(3)}, map_over="x")
+            items = {"x": range(3)}
+            mapped: Awaitable[Any] = runner.map(graph, items, map_over="x", on_error=on_error)
             return mapped
 
         async def main() -> None:
             before = self.living_tasks()
-            await self.cancelled_when(self.begun(3), call)
+            raised = await self.cancelled_when(self.when_begun(3), call)
+            assert raised is not None, (
+                "on_error is about Exception; the map swallowed its cancellation"
+            )
             assert self.living_tasks() == before, "the cancelled map left tasks behind"
 
         self.in_time(lambda: self.in_event_loop(main))
@@ -126,7 +139,7 @@ class CancellationRules(Surroundings):
         graph, inputs = self.waits_everywhere()
         self.refused_unless_declared(runner, graph, inputs)
         self.shares_the_loop(runner)
-        begun = self.begun()
+        begun = self.when_begun()
 
         async def expire(timeout: asyncio.Timeout) -> None:
             while not begun():
@@ -153,7 +166,7 @@ class CancellationRules(Surroundings):
         self.all_are_out()
 
     def test_a_failing_node_cancels_its_siblings(self, runner: BaseRunner) -> None:
-        journal, begun, pause = self.journal, self.begun(), self.pause
+        journal, begun, pause = self.journal, self.when_begun(), self.pause
 
         async def fail_when_all_wait(x: int) -> None:
             for _ in range(PATIENCE):
@@ -188,31 +201,33 @@ class CancellationRules(Surroundings):
     def test_ctrl_c_in_a_node_reaches_the_caller_unchanged(
         self, runner: BaseRunner, nested: bool
     ) -> None:
-        graph = self.interrupted(runner, nested)
+        graph = self.with_ctrl_c(runner, nested)
         with raises(KeyboardInterrupt) as caught:
-            self.run_graph(runner, graph, {"x": 1})
+            self.in_time(lambda: self.run_graph(runner, graph, {"x": 1}))
         assert caught.value.args == ("pressed",)
         assert self.journal.lines == ["interrupted"], "nothing else runs, and nothing is retried"
 
     def test_the_end_of_an_interrupted_run_is_told(self, runner: BaseRunner) -> None:
-        graph, told = self.interrupted(runner, nested=True), Told()
+        graph, told = self.with_ctrl_c(runner, nested=True), Told()
         self.needs_option(runner, event_processors=[])
+        options = {"event_processors": [told]}
         with raises(KeyboardInterrupt):
-            self.run_graph(runner, graph, {"x": 1}, event_processors=[told])
+            self.in_time(lambda: self.run_graph(runner, graph, {"x": 1}, **options))
         ended = told.of(RunEndEvent)
         assert len(ended) == 2, "the nested run and the run both end; tell it in a finally"
         assert [type(e.error) for e in ended] == [KeyboardInterrupt] * 2
         assert {e.status for e in ended} == {RunStatus.FAILED}
 
     def test_ctrl_c_is_not_kept_as_the_result_of_an_item(self, runner: BaseRunner) -> None:
-        graph = self.interrupted(runner, nested=False)
+        graph = self.with_ctrl_c(runner, nested=False)
+        options = {"map_over": "x", "on_error": "return"}
         try:
-            rows = self.map_graph(runner, graph, {"x": [1, 2]}, map_over="x", on_error="return")
+            rows = self.in_time(lambda: self.map_graph(runner, graph, {"x": [1, 2]}, **options))
         except KeyboardInterrupt:
             return
         fail(f"on_error='return' is about Exception; Ctrl-C was caught, and {rows!r} returned.")
 
-    def interrupted(self, runner: BaseRunner, nested: bool) -> Graph:
+    def with_ctrl_c(self, runner: BaseRunner, nested: bool) -> Graph:
         """Return a graph with a node in which somebody presses Ctrl-C."""
         if runner.capabilities.returns_coroutine:
             skip("Ctrl-C reaches a run that is awaited as a cancellation, through its event loop")
@@ -225,7 +240,10 @@ class CancellationRules(Surroundings):
         def after(pressed: int) -> None:
             journal.note("after")
 
-        nodes = [node(press, output_name="pressed"), node(after, output_name=None)]
+        nodes: list[HyperNode] = [
+            node(press, output_name="pressed"),
+            node(after, output_name=None),
+        ]
         graph = Graph(nodes, name="inner")
         return Graph([graph.as_node()], name="main") if nested else graph
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -35,6 +36,20 @@ ONE_GRAPH_PER_FEATURE: dict[str, tuple[Graph, dict[str, Any]]] = {
     "interrupts": (Graph([ASK]), {"x": 1}),
     "async_nodes": (Graph([wait]), {"x": 1}),
 }
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "cycles": {"response": "re: you", "messages": ["re: you"]},
+    "gates": {"a": "left 2"},
+    "interrupts": {},
+    "async_nodes": {"waited": 2},
+}
+
+
+def example_of(feature: Feature) -> tuple[Graph, dict[str, Any]]:
+    """Return a graph that has the feature, and inputs of its own for it."""
+    graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
+    return graph, copy.deepcopy(inputs)
+
+
 EACH_FEATURE = cases("feature", FEATURES, ids=lambda f: f.name)
 
 
@@ -61,11 +76,11 @@ class CapabilityRules(RunnerRules):
 
     @EACH_FEATURE
     def test_a_feature_is_supported_or_refused(self, runner: BaseRunner, feature: Feature) -> None:
-        graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
+        graph, inputs = example_of(feature)
         self.refused_unless_declared(runner, graph, inputs)
         result = self.called(runner, runner.run, graph, inputs)
+        assert self.values_of(result) == OUTPUTS[feature.name], f"{feature.capability} is declared"
         if feature.name != "interrupts":
-            assert self.values_of(result), f"{feature.capability} is declared; nothing came out"
             return
         assert isinstance(result, RunResult), "a runner that can pause returns a RunResult"
         assert result.paused
@@ -76,35 +91,67 @@ class CapabilityRules(RunnerRules):
     def test_a_feature_inside_a_nested_graph_is_supported_or_refused(
         self, runner: BaseRunner, feature: Feature
     ) -> None:
-        inner, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
+        inner, inputs = example_of(feature)
         graph = Graph([inner.as_node("inner")])
-        self.refused_unless_declared(runner, graph, inputs)
-        self.called(runner, runner.run, graph, inputs)
+        assert self.run_graph(runner, graph, inputs) == OUTPUTS[feature.name]
 
     @EACH_FEATURE
     def test_a_refused_graph_does_not_run_at_all(
         self, runner: BaseRunner, feature: Feature
     ) -> None:
-        graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
-        if runner.capabilities.unsupported(graph.features) is None:
-            skip(f"{feature.capability} is declared")
+        graph, inputs = self.refused_graph(runner, feature)
         graph = self.watched(Graph([first.with_inputs(x="begin"), *graph.nodes.values()]))
         with raises(IncompatibleRunnerError) as caught:
             self.called(runner, runner.run, graph, {**inputs, "begin": 1})
         assert self.calls == [], "a graph is refused before anything runs"
-        assert caught.value.node, "the error names a node that needs the feature"
+        self.names_a_node(caught.value, graph, feature)
 
     @EACH_FEATURE
     def test_a_map_refuses_what_a_run_refuses(self, runner: BaseRunner, feature: Feature) -> None:
-        graph, inputs = ONE_GRAPH_PER_FEATURE[feature.name]
-        if runner.capabilities.unsupported(graph.features) is None:
-            skip(f"{feature.capability} is declared")
+        graph, inputs = self.refused_graph(runner, feature)
+        graph = self.watched(graph)
         name = next(iter(inputs))
         lists = {**inputs, name: [inputs[name]]}
         # that interrupts and maps do not go together is said of the graph, whoever runs it
         config = (GraphConfigError,) if feature.name == "interrupts" else ()
-        with raises(IncompatibleRunnerError, *config):
+        with raises(IncompatibleRunnerError, *config) as caught:
             self.called(runner, runner.map, graph, lists, map_over=name)
+        assert self.calls == [], "a graph is refused before anything runs"
+        if isinstance(caught.value, IncompatibleRunnerError):
+            self.names_a_node(caught.value, graph, feature)
+
+    @EACH_FEATURE
+    def test_a_refusal_names_the_path_to_a_nested_node(
+        self, runner: BaseRunner, feature: Feature
+    ) -> None:
+        inner, inputs = self.refused_graph(runner, feature)
+        graph = Graph([Graph([inner.as_node("inner")]).as_node("middle")])
+        for method, more in ((runner.run, {}), (runner.map, {"map_over": next(iter(inputs))})):
+            if more and feature.name == "interrupts":
+                continue
+            with raises(IncompatibleRunnerError) as caught:
+                self.called(runner, method, graph, inputs, **more)
+            self.names_a_node(caught.value, graph, feature)
+            assert caught.value.node.startswith("middle/inner/"), (
+                "node= is the path to the node, as in graph.features: call self.validate(graph)"
+            )
+
+    @EACH_FEATURE
+    def test_a_graph_that_is_given_to_the_runner_is_refused_when_that_is_said(
+        self, runner: BaseRunner, feature: Feature
+    ) -> None:
+        graph, _ = self.refused_graph(runner, feature)
+        with raises(IncompatibleRunnerError) as caught:
+            graph.as_node("inner", runner=runner)
+        self.names_a_node(caught.value, graph, feature)
+
+    def refused_graph(self, runner: BaseRunner, feature: Feature) -> tuple[Graph, dict[str, Any]]:
+        """Return a graph that the runner must refuse, with inputs; skip if it declares the feature."""
+        graph, inputs = example_of(feature)
+        missing = runner.capabilities.unsupported(graph.features)
+        if missing is None:
+            skip(f"{feature.capability} is declared")
+        return graph, inputs
 
     def test_a_loop_through_a_gate_runs_or_is_refused(self, runner: BaseRunner) -> None:
         graph = Graph([step, again], entrypoint="step")

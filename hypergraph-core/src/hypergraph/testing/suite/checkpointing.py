@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,16 +79,16 @@ GRAPHS: dict[str, tuple[Graph, dict[str, Any]]] = {
 }
 
 
-class Watching(MemoryCheckpointer):
-    """A store that one node after another asks what is safe; it refuses to keep what it must not."""
+class Full(MemoryCheckpointer):
+    """A store that fails to keep the steps of one node."""
 
     refused: str = ""
 
-    def save(self, workflow_id: str, step: StepRecord) -> Future[None] | None:
+    def save(self, workflow_id: str, step: StepRecord) -> None:
         """Keep the step, or fail."""
         if step.node_name == self.refused:
             raise CheckpointError("The disk is full.", fix="make room")
-        return super().save(workflow_id, step)
+        super().save(workflow_id, step)
 
 
 class CheckpointRules(Surroundings):
@@ -99,7 +98,7 @@ class CheckpointRules(Surroundings):
     store_type: ClassVar[type[Any]] = MemoryCheckpointer
     """Makes an empty store when it is called."""
 
-    def kept(self, runner: BaseRunner, store: Checkpointer) -> BaseRunner:
+    def keeping(self, runner: BaseRunner, store: Checkpointer) -> BaseRunner:
         """Return a runner such as this one, that keeps its runs in a store."""
         scratch = self.with_options(runner, checkpointer=MemoryCheckpointer())
         self.needs_option(scratch, workflow_id="probe")
@@ -109,7 +108,7 @@ class CheckpointRules(Surroundings):
         executions = Executions(Path(self.tmp) / file)
         return executions.watch(graph), executions
 
-    def go(self, runner: BaseRunner, graph: Graph, inputs: Any = None, **options: Any) -> Any:
+    def workflow(self, runner: BaseRunner, graph: Graph, inputs: Any = None, **options: Any) -> Any:
         """Run the workflow ``w`` and return the result as it is."""
         return self.called(runner, runner.run, graph, inputs, **{"workflow_id": "w", **options})
 
@@ -122,17 +121,19 @@ class CheckpointRules(Surroundings):
         plain, inputs = GRAPHS[kind]
         graph, executions = self.counted(plain)
         store = self.store_type()
-        self.refused_unless_declared(self.kept(runner, store), graph, inputs)
-        expected = self.values_of(self.go(self.kept(runner, store), graph, inputs))
+        self.refused_unless_declared(self.keeping(runner, store), graph, inputs)
+        expected = self.values_of(self.workflow(self.keeping(runner, store), graph, inputs))
         calls, steps = executions.counts, len(store.get_steps("w"))
         assert recorded(store.get_steps("w")) == calls, "one step is kept for each call"
         for k in range(steps):
             store = self.store_type()
             graph, executions = self.counted(plain, f"calls {k}")
             with raises(Crash):
-                self.go(self.kept(runner, CrashingCheckpointer(store, after=k)), graph, inputs)
+                self.workflow(
+                    self.keeping(runner, CrashingCheckpointer(store, after=k)), graph, inputs
+                )
             done, before = recorded(store.get_steps("w")), executions.counts
-            result = self.go(self.kept(runner, store), graph, inputs if k % 2 else None)
+            result = self.workflow(self.keeping(runner, store), graph, inputs if k % 2 else None)
             assert self.values_of(result) == expected, f"the result after a crash at step {k}"
             assert executions.counts - before == calls - done, (
                 f"after a crash at step {k} what is recorded must not run again, and the rest must"
@@ -149,27 +150,31 @@ class CheckpointRules(Surroundings):
             return size
 
         graph, executions = self.counted(Graph([write, measure, check], name="main"))
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         with raises(LookupError):
-            self.go(kept, graph, {"topic": "cats"})
+            self.workflow(kept, graph, {"topic": "cats"})
         assert store.get_workflow("w").status is WorkflowStatus.FAILED
         assert not store.get_workflow("w").held, "a run that failed lets go of its workflow"
         journal.note("repaired")
-        assert self.values_of(self.go(kept, graph)) == {"draft": "on cats", "size": 7, "checked": 7}
+        assert self.values_of(self.workflow(kept, graph)) == {
+            "draft": "on cats",
+            "size": 7,
+            "checked": 7,
+        }
         assert executions.counts == {"write": 1, "measure": 1, "check": 2}
 
     def test_after_a_pause_only_what_waited_for_the_answer_runs(self, runner: BaseRunner) -> None:
         plain = Graph([write, measure, ASK, publish], name="main")
         graph, executions = self.counted(plain)
         store = self.store_type()
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         self.refused_unless_declared(kept, graph, {"topic": "cats"})
-        first = self.go(kept, graph, {"topic": "cats"})
+        first = self.workflow(kept, graph, {"topic": "cats"})
         assert first.paused
         assert first.workflow_id == "w"
         assert store.get_workflow("w").status is WorkflowStatus.PAUSED
         key = first.pause.response_key
-        second = self.go(kept, graph, {key: "you"})
+        second = self.workflow(kept, graph, {key: "you"})
         assert self.values_of(second)["final"] == "on cats (7) by you"
         assert executions.counts == {"write": 1, "measure": 1, "publish": 1}
         assert store.get_workflow("w").status is WorkflowStatus.COMPLETED
@@ -187,7 +192,7 @@ class CheckpointRules(Surroundings):
             return draft
 
         graph = Graph([Executions(self.tmp / "calls").watch(Graph([write])).nodes["write"], wait])
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         self.refused_unless_declared(kept, graph, {"topic": "cats"})
         self.shares_the_loop(runner)
         inputs = {"topic": "cats"}
@@ -201,7 +206,7 @@ class CheckpointRules(Surroundings):
         self.in_time(lambda: self.in_event_loop(main))
         assert not store.get_workflow("w").held, "a run that was cancelled lets go of its workflow"
         journal.note("go on")
-        result = self.in_time(lambda: self.go(kept, graph))
+        result = self.in_time(lambda: self.workflow(kept, graph))
         assert self.values_of(result) == {"draft": "on cats", "waited": "on cats"}
         assert Executions(self.tmp / "calls").counts == {"write": 1}
 
@@ -213,11 +218,11 @@ class CheckpointRules(Surroundings):
         store = self.store_type()
         graph, executions = self.counted(PAPER)
         with raises(Crash):
-            self.go(
-                self.kept(runner, CrashingCheckpointer(store, after=3)), graph, {"topic": "cats"}
+            self.workflow(
+                self.keeping(runner, CrashingCheckpointer(store, after=3)), graph, {"topic": "cats"}
             )
-        kept = self.kept(runner, store)
-        result = self.go(kept, graph, {"topic": "cats", "by": "you"})
+        kept = self.keeping(runner, store)
+        result = self.workflow(kept, graph, {"topic": "cats", "by": "you"})
         assert self.values_of(result)["final"] == "on cats (7) by you"
         assert executions.counts == {"write": 1, "measure": 1, "publish": 2}
 
@@ -225,18 +230,19 @@ class CheckpointRules(Surroundings):
         self, runner: BaseRunner
     ) -> None:
         graph, executions = self.counted(PAPER)
-        kept = self.kept(runner, self.store_type())
-        first = self.values_of(self.go(kept, graph, {"topic": "cats"}))
+        kept = self.keeping(runner, self.store_type())
+        first = self.values_of(self.workflow(kept, graph, {"topic": "cats"}))
         before = executions.counts
-        assert self.values_of(self.go(kept, graph)) == first
+        assert self.values_of(self.workflow(kept, graph)) == first
         assert executions.counts == before
 
     def test_each_call_after_a_finished_run_is_the_next_turn(self, runner: BaseRunner) -> None:
-        kept = self.kept(runner, self.store_type())
+        kept = self.keeping(runner, self.store_type())
         self.refused_unless_declared(kept, CHAT, {"messages": [], "said": "hello"})
-        turns = [self.values_of(self.go(kept, CHAT, {"messages": [], "said": "hello"}))]
+        turns = [self.values_of(self.workflow(kept, CHAT, {"messages": [], "said": "hello"}))]
         for said in ("hello", "hello", "bye"):
-            turns.append(self.values_of(self.go(kept, CHAT, {"said": said})))
+            given = {"said": said}
+            turns += [self.values_of(self.workflow(kept, CHAT, given))]
         replies = [turn["reply"] for turn in turns]
         assert replies == ["0: hello", "2: hello", "4: hello", "6: bye"], (
             "every input that is given to a finished workflow counts as new, even an equal one"
@@ -244,19 +250,19 @@ class CheckpointRules(Surroundings):
         assert len(turns[-1]["messages"]) == 8
 
     def test_workflows_do_not_mix(self, runner: BaseRunner) -> None:
-        kept = self.kept(runner, self.store_type())
+        kept = self.keeping(runner, self.store_type())
         for name in ("one", "two"):
-            self.go(kept, PAPER, {"topic": name}, workflow_id=name)
+            self.workflow(kept, PAPER, {"topic": name}, workflow_id=name)
         for name in ("two", "one"):
-            values = self.values_of(self.go(kept, PAPER, workflow_id=name))
+            values = self.values_of(self.workflow(kept, PAPER, workflow_id=name))
             assert values["draft"] == f"on {name}"
 
     # -- refusals --------------------------------------------------------------------------------------
 
     def test_another_graph_is_refused_with_what_changed(self, runner: BaseRunner) -> None:
         store = self.store_type()
-        kept = self.kept(runner, store)
-        self.go(kept, Graph([write, measure], name="paper"), {"topic": "cats"})
+        kept = self.keeping(runner, store)
+        self.workflow(kept, Graph([write, measure], name="paper"), {"topic": "cats"})
         steps = store.get_steps("w")
 
         def write_more(topic: str) -> str:
@@ -265,7 +271,7 @@ class CheckpointRules(Surroundings):
         changed = node(write_more, name="write", output_name="draft")
         graph, executions = self.counted(Graph([changed, publish.with_inputs(size="topic")]))
         with raises(VersionMismatchError) as caught:
-            self.go(kept, graph)
+            self.workflow(kept, graph)
         error = caught.value
         assert (error.added, error.removed, error.changed) == (
             ("publish",),
@@ -278,24 +284,24 @@ class CheckpointRules(Surroundings):
         assert not store.get_workflow("w").held, "a run that was refused lets go of the workflow"
 
     def test_force_resume_goes_on_with_another_graph(self, runner: BaseRunner) -> None:
-        kept = self.kept(runner, self.store_type())
+        kept = self.keeping(runner, self.store_type())
         with raises(LookupError):
-            self.go(kept, Graph([write, node(_fail)], name="paper"), {"topic": "cats"})
+            self.workflow(kept, Graph([write, node(_fail)], name="paper"), {"topic": "cats"})
         graph, executions = self.counted(Graph([write, measure], name="paper"))
-        result = self.go(kept, graph, force_resume=True)
+        result = self.workflow(kept, graph, force_resume=True)
         assert self.values_of(result)["size"] == 7
         assert executions.counts["measure"] == 1
 
     def test_a_workflow_that_is_held_is_refused_and_left_alone(self, runner: BaseRunner) -> None:
         store = self.store_type()
         graph, executions = self.counted(PAPER)
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         store.begin("w")
         with raises(WorkflowBusyError):
-            self.go(kept, graph, {"topic": "cats"})
+            self.workflow(kept, graph, {"topic": "cats"})
         assert not executions.counts, "begin() the workflow before anything runs"
         store.end("w")
-        assert self.values_of(self.go(kept, graph, {"topic": "cats"}))["size"] == 7
+        assert self.values_of(self.workflow(kept, graph, {"topic": "cats"}))["size"] == 7
 
     def test_a_value_that_cannot_be_stored_is_told_with_node_and_output(
         self, runner: BaseRunner
@@ -307,23 +313,23 @@ class CheckpointRules(Surroundings):
             return (_ for _ in draft)
 
         store = self.store_type()
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         with raises(UnstorableValueError) as caught:
-            self.go(kept, Graph([write, open_door]), {"topic": "cats"})
+            self.workflow(kept, Graph([write, open_door]), {"topic": "cats"})
         assert (caught.value.node, caught.value.output) == ("open_door", "handle")
         assert recorded(store.get_steps("w")) == {"write": 1}, "what could be stored is"
         assert not store.get_workflow("w").held
 
     def test_a_run_does_not_go_on_when_a_step_cannot_be_kept(self, runner: BaseRunner) -> None:
-        store = Watching()
+        store = Full()
         graph, executions = self.counted(PAPER)
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         store.refused = "measure"
         with raises(CheckpointError):
-            self.go(kept, graph, {"topic": "cats"})
+            self.workflow(kept, graph, {"topic": "cats"})
         assert executions.counts["publish"] == 0, "its result would be lost with the process"
         store.refused = ""
-        assert self.values_of(self.go(kept, graph))["size"] == 7
+        assert self.values_of(self.workflow(kept, graph))["size"] == 7
         assert executions.counts["write"] == 1
 
     def test_a_workflow_id_without_a_checkpointer_is_refused(self, runner: BaseRunner) -> None:
@@ -332,10 +338,10 @@ class CheckpointRules(Surroundings):
         plain = self.with_options(runner, checkpointer=None)
         graph, executions = self.counted(PAPER)
         with raises(InputError, CheckpointError, ValueError, TypeError):
-            self.go(plain, graph, {"topic": "cats"})
+            self.workflow(plain, graph, {"topic": "cats"})
         assert not executions.counts
 
-    # -- the history -------------------------------------------------------------------------------------
+    # -- the history -----------------------------------------------------------------------------------
 
     def test_a_step_is_kept_before_what_waits_for_it_begins(self, runner: BaseRunner) -> None:
         self.stays_here(runner)
@@ -345,7 +351,7 @@ class CheckpointRules(Surroundings):
             _note_steps(journal, path, store)
 
         executions = Executions(before=note_what_is_kept)
-        self.go(self.kept(runner, store), executions.watch(PAPER), {"topic": "cats"})
+        self.workflow(self.keeping(runner, store), executions.watch(PAPER), {"topic": "cats"})
         assert journal.lines == [
             "write: ",
             "measure: write",
@@ -354,11 +360,11 @@ class CheckpointRules(Surroundings):
 
     def test_history_is_only_added_to(self, runner: BaseRunner) -> None:
         store = self.store_type()
-        kept = self.kept(runner, store)
+        kept = self.keeping(runner, store)
         self.refused_unless_declared(kept, CHAT, {"messages": [], "said": "hello"})
-        self.go(kept, CHAT, {"messages": [], "said": "hello"})
+        self.workflow(kept, CHAT, {"messages": [], "said": "hello"})
         before = store.get_steps("w")
-        self.go(kept, CHAT, {"said": "bye"})
+        self.workflow(kept, CHAT, {"said": "bye"})
         after = store.get_steps("w")
         assert after[: len(before)] == before
         assert len(after) > len(before)
@@ -367,12 +373,12 @@ class CheckpointRules(Surroundings):
     def test_a_fork_goes_on_by_itself(self, runner: BaseRunner) -> None:
         store = self.store_type()
         graph, executions = self.counted(PAPER)
-        kept = self.kept(runner, store)
-        self.go(kept, graph, {"topic": "cats"})
+        kept = self.keeping(runner, store)
+        self.workflow(kept, graph, {"topic": "cats"})
         before = store.get_steps("w")
         fork = store.fork("w", superstep=1)
         done = recorded(store.get_steps(fork))
-        result = self.go(kept, graph, workflow_id=fork)
+        result = self.workflow(kept, graph, workflow_id=fork)
         assert self.values_of(result)["final"] == "on cats (7) by me"
         assert executions.counts == Counter(write=2, measure=2, publish=2) - done
         assert store.get_steps("w") == before, "what was forked stays as it is"

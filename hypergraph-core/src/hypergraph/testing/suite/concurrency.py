@@ -12,6 +12,9 @@ from hypergraph.events import NodeStartEvent, RunStartEvent
 from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.runners.base import BaseRunner
+from hypergraph.runners.limits import Limiter, current_limiter
+from hypergraph.runners.nesting import nested_context
+from hypergraph.runners.strategy import call_from_sync
 from hypergraph.testing.kit import cases, raises
 from hypergraph.testing.suite.surroundings import (
     Surroundings,
@@ -48,20 +51,20 @@ def all_are_in(lines: list[str], x: int) -> bool:
 
 
 class ConcurrencyRules(Surroundings):
-    """What runs at once, for every runner; limits for those whose ``run()`` takes ``max_concurrency``."""
+    """For every runner; the limits for those whose ``run()`` takes ``max_concurrency``."""
 
     group = "concurrency"
 
-    def worker(self, runner: BaseRunner, name: str, ready: Any = never) -> Any:
-        return self.work(name, ready, awaits=runner.capabilities.supports_async_nodes)
+    def busy_node(self, runner: BaseRunner, name: str, ready: Any = never) -> Any:
+        return self.node_at_work(name, ready, awaits=runner.capabilities.supports_async_nodes)
 
     # -- limits ----------------------------------------------------------------------------------
 
     def crowd(self, runner: BaseRunner, shape: str) -> tuple[Callable[..., Any], int]:
         """Return what runs a graph with as much to do at once as there can be, and how many calls."""
-        nodes = [self.worker(runner, f"n{i}") for i in range(SIZE)]
+        nodes = [self.busy_node(runner, f"n{i}") for i in range(SIZE)]
         two = Graph(nodes[:2], name="two")
-        items = {"x": range(SIZE)}
+        items: dict[str, Any] = {"x": range(SIZE)}
         if shape == "items of a map":
             run, calls = self.map_graph, 2 * SIZE
             return lambda **o: run(runner, two, items, map_over="x", **o), calls
@@ -98,9 +101,28 @@ class ConcurrencyRules(Surroundings):
         self.in_time(lambda: run(max_concurrency=3))
         assert most_inside(self.journal.lines) == 3
 
+    @cases("limit", [1, 3])
+    def test_a_nested_run_keeps_the_limit_of_the_run_around_it(
+        self, runner: BaseRunner, limit: int
+    ) -> None:
+        graph = Graph([self.busy_node(runner, f"n{i}") for i in range(SIZE)], name="inner")
+        self.refused_unless_declared(runner, graph, {"x": 1})
+        self.fits_this_loop(runner)
+
+        def nest() -> Any:
+            current_limiter.set(Limiter(limit))  # as a run does that was given max_concurrency
+            return call_from_sync(runner, graph, {"x": 1}, nested_context())
+
+        assert len(self.values_of(self.in_time(nest))) == SIZE
+        assert most_inside(self.journal.lines) <= limit, (
+            f"{most_inside(self.journal.lines)} calls ran at once, nested in a run with "
+            f"max_concurrency={limit}. Call each node in `async with leaf_call_async():`, or "
+            "`with leaf_call():` if you block (hypergraph.runners)"
+        )
+
     def test_a_limit_of_one_never_deadlocks(self, runner: BaseRunner) -> None:
         self.needs_option(runner, max_concurrency=1)
-        nodes = [self.worker(runner, name, ready=at_once) for name in ("a", "b")]
+        nodes = [self.busy_node(runner, name, ready=at_once) for name in ("a", "b")]
         mapped = Graph([Graph(nodes, name="inner").as_node().map_over("x")], name="mapped")
         graph = Graph([mapped.as_node("own", runner=runner)], name="main")
         items = {"x": [[1, 2], [3, 4]]}
@@ -114,7 +136,7 @@ class ConcurrencyRules(Surroundings):
         self, runner: BaseRunner, limit: Any
     ) -> None:
         self.needs_option(runner, max_concurrency=1)
-        graph = Graph([self.worker(runner, "n", ready=at_once)])
+        graph = Graph([self.busy_node(runner, "n", ready=at_once)])
         with raises(InputError, TypeError, ValueError):
             self.in_time(lambda: self.run_graph(runner, graph, {"x": 1}, max_concurrency=limit))
         assert self.journal.lines == []
@@ -124,14 +146,14 @@ class ConcurrencyRules(Surroundings):
     def test_the_results_of_a_map_are_in_item_order_whichever_ends_first(
         self, runner: BaseRunner
     ) -> None:
-        graph, items = Graph([self.worker(runner, "n", next_is_out)]), range(SIZE)
+        graph, items = Graph([self.busy_node(runner, "n", next_is_out)]), range(SIZE)
         rows = self.in_time(lambda: self.map_graph(runner, graph, {"x": items}, map_over="x"))
-        assert rows == [{"of_n": x} for x in items]
+        assert rows == [{"of_n": x} for x in items], "put each result in the place of its item"
 
     def test_the_lists_of_a_mapped_graph_are_in_item_order_whichever_ends_first(
         self, runner: BaseRunner
     ) -> None:
-        inner = Graph([self.worker(runner, "n", next_is_out)], name="inner")
+        inner = Graph([self.busy_node(runner, "n", next_is_out)], name="inner")
         graph = Graph([inner.as_node().map_over("x")])
         outputs = self.in_time(lambda: self.run_graph(runner, graph, {"x": range(SIZE)}))
         assert outputs == {"of_n": list(range(SIZE))}
@@ -140,7 +162,7 @@ class ConcurrencyRules(Surroundings):
         self, runner: BaseRunner
     ) -> None:
         nodes = [
-            self.worker(runner, f"n{i}", next_is_out).with_inputs(x=f"x{i}") for i in range(SIZE)
+            self.busy_node(runner, f"n{i}", next_is_out).with_inputs(x=f"x{i}") for i in range(SIZE)
         ]
         graph = Graph(nodes)
         inputs = {f"x{i}": i for i in range(SIZE)}
@@ -164,7 +186,7 @@ class ConcurrencyRules(Surroundings):
         return [self.values_of(result) for result in self.in_time(all_of_them)]
 
     def test_runs_of_one_runner_at_once_do_not_mix(self, runner: BaseRunner) -> None:
-        meet = self.worker(runner, "meet", all_are_in)
+        meet = self.busy_node(runner, "meet", all_are_in)
 
         @node(output_name="text")
         def tell(of_meet: int, said: str) -> str:
@@ -180,7 +202,7 @@ class ConcurrencyRules(Surroundings):
 
     def test_a_listener_of_one_run_hears_nothing_of_another(self, runner: BaseRunner) -> None:
         self.needs_option(runner, event_processors=[])
-        graph = Graph([self.worker(runner, "meet", all_are_in)], name="main")
+        graph = Graph([self.busy_node(runner, "meet", all_are_in)], name="main")
         self.refused_unless_declared(runner, graph, {"x": 0})
         listeners = [Told(), Told()]
         options = [{"event_processors": [listener]} for listener in listeners]

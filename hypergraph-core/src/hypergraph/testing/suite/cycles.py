@@ -113,6 +113,36 @@ def note_round(outer_count: int, inner_count: int, rounds: str = "") -> str:
     return f"{rounds}{inner_count}"
 
 
+@node(output_name="result")
+def attempt(outer_count: int) -> str:
+    return str(outer_count)
+
+
+@branch(when_true=END, when_false="attempt")
+def succeeded(result: str) -> bool:
+    return True
+
+
+@node(output_name="results")
+def note_result(result: str, results: str = "") -> str:
+    return results + result
+
+
+@branch(when_true="outer_step", when_false=END)
+def enough_results(results: str) -> bool:
+    return len(results) < 3
+
+
+@branch(when_true="prepare", when_false=END)
+def is_third(count: int) -> bool:
+    return count == 3
+
+
+@node(output_name="ready")
+def prepare(count: int) -> bool:
+    return True
+
+
 @node(output_name="draft")
 def write(topic: str) -> str:
     return topic
@@ -257,6 +287,15 @@ class CycleRules(RunnerRules):
 
     # -- where a loop starts -----------------------------------------------------------------
 
+    def test_a_loop_is_entered_anew_when_what_it_takes_from_outside_changes(
+        self, runner: BaseRunner
+    ) -> None:
+        graph = Graph(
+            [outer_step, attempt, succeeded, note_result, enough_results], entrypoint="outer_step"
+        )
+        outputs = self.run_graph(runner, graph, {"outer_count": 0})
+        assert outputs["results"] == "123"
+
     def test_a_seed_starts_the_loop_where_it_fits(self, runner: BaseRunner) -> None:
         graph = Graph([think, enough, act])
         outputs = self.run_graph(runner, graph, {"thought": "seed"})
@@ -297,6 +336,14 @@ class CycleRules(RunnerRules):
         ]
         outputs = self.run_graph(runner, Graph(nodes), {"count": 0})
         assert outputs == {"count": 3, "_stop": "stopped at 3"}
+
+    def test_a_newer_decision_replaces_one_that_was_not_used(self, runner: BaseRunner) -> None:
+        graph = Graph([step, again, is_third, prepare], entrypoint="step")
+        outputs = self.run_graph(runner, graph, {"count": 0, "limit": 4})
+        assert outputs == {"count": 4}, (
+            "the third round selects what the next round of step comes before; by then the gate has "
+            "decided again, and what it had selected is forgotten"
+        )
 
 
 def _until_three(count: int) -> str:

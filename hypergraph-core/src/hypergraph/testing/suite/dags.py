@@ -8,7 +8,7 @@ from hypergraph.errors import InputError, MissingInputError, OutputCountError, U
 from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.kit import raises
+from hypergraph.testing.kit import cases, raises
 from hypergraph.testing.suite.base import RunnerRules
 
 
@@ -81,6 +81,12 @@ class DagRules(RunnerRules):
             "a generation is every due node with no due node before it in forward order"
         )
 
+    def test_each_node_is_called_once(self, runner: BaseRunner) -> None:
+        self.run_graph(runner, self.watched(DIAMOND), {"x": 2})
+        assert sorted(self.calls) == ["add", "double", "triple"], (
+            "a function may write, send, or cost money: call it once, and keep what it gave"
+        )
+
     def test_outputs_come_in_the_order_of_the_graph(self, runner: BaseRunner) -> None:
         outputs = self.run_graph(runner, DIAMOND, {"x": 2})
         assert list(outputs) == list(DIAMOND.outputs)
@@ -107,6 +113,13 @@ class DagRules(RunnerRules):
         with raises(OutputCountError) as caught:
             self.run_graph(runner, Graph([three_values]), {"x": 5})
         assert (caught.value.expected, caught.value.actual) == (2, 3)
+
+    @cases("value", ["ab", b"ab", {"a": 1, "b": 2}, {1, 2}, 7], ids=lambda v: type(v).__name__)
+    def test_text_mappings_and_sets_are_not_unpacked(self, runner: BaseRunner, value: Any) -> None:
+        graph = Graph([node(_same, output_name=("low", "high"))])
+        with raises(OutputCountError) as caught:
+            self.run_graph(runner, graph, {"value": value})
+        assert (caught.value.expected, caught.value.actual) == (2, None)
 
     def test_a_node_may_have_no_output(self, runner: BaseRunner) -> None:
         assert self.run_graph(runner, Graph([discard, double]), {"x": 1}) == {"doubled": 2}
@@ -138,8 +151,17 @@ class DagRules(RunnerRules):
         outputs = self.run_graph(runner, Graph([show]), {"x": 1, "prefix": None})
         assert outputs == {"shown": "None1!"}
 
+    def test_what_the_caller_gives_is_left_as_it_is(self, runner: BaseRunner) -> None:
+        given = {"x": 1, "suffix": "?"}
+        graph = Graph([show, double]).bind(prefix="bound")
+        for _ in range(2):
+            outputs = self.run_graph(runner, graph, given)
+            assert given == {"x": 1, "suffix": "?"}, "the dict of inputs is the caller's: copy it"
+            assert outputs == {"shown": "bound1?", "doubled": 2}
+        assert dict(graph.bound) == {"prefix": "bound"}
+
     def test_values_are_passed_by_reference(self, runner: BaseRunner) -> None:
-        self.shares_memory(runner)
+        self.stays_here(runner)
         value = object()
         graph = Graph([node(output_name="same")(_same)])
         assert self.run_graph(runner, graph, {"value": value})["same"] is value
@@ -153,6 +175,17 @@ class DagRules(RunnerRules):
     def test_nodes_that_serve_nobody_need_no_inputs(self, runner: BaseRunner) -> None:
         outputs = self.run_graph(runner, DIAMOND, {"doubled": 1, "tripled": 2})
         assert outputs == {"total": 3}
+
+    def test_what_served_only_a_given_output_does_not_run(self, runner: BaseRunner) -> None:
+        second = double.with_name("second").with_inputs(x="doubled").with_outputs(doubled="x4")
+        third = double.with_name("third").with_inputs(x="x4").with_outputs(doubled="x8")
+        outputs = self.run_graph(runner, Graph([double, second, third]), {"x4": 1})
+        assert outputs == {"x8": 2}
+
+    def test_a_node_with_an_output_that_nobody_takes_runs(self, runner: BaseRunner) -> None:
+        taking = double.with_inputs(x="low").with_outputs(doubled="twice")
+        outputs = self.run_graph(runner, Graph([bounds, taking]), {"x": 5, "twice": 0})
+        assert outputs == {"low": 4, "high": 6}, "the other output is the caller's"
 
     def test_giving_some_of_a_nodes_outputs_is_an_error(self, runner: BaseRunner) -> None:
         with raises(InputError):

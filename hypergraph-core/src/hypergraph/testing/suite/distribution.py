@@ -110,11 +110,11 @@ class DistributionRules(Surroundings):
 
     group = "distribution"
 
-    def distributed(self, runner: BaseRunner) -> None:
+    def only_distributed(self, runner: BaseRunner) -> None:
         if not runner.capabilities.supports_distributed:
             skip(f"{type(runner).__name__} does not declare supports_distributed")
 
-    def failure(self, runner: BaseRunner, graph: Graph, **inputs: Any) -> Exception | None:
+    def failure_of(self, runner: BaseRunner, graph: Graph, **inputs: Any) -> Exception | None:
         """Return the exception that a run raised, if it did."""
         try:
             self.in_time(lambda: self.run_graph(runner, graph, inputs))
@@ -131,10 +131,11 @@ class DistributionRules(Surroundings):
         try:
             outputs = self.in_time(lambda: self.run_graph(runner, graph, inputs))
         except Exception as error:
-            assert names_it(error, name), (
-                f"{type(error).__name__} does not say that it was node {name!r} that could not be "
-                f"sent to another process, or its result not back: {error}"
-            )
+            if not names_it(error, name):
+                fail(
+                    f"{type(error).__name__} does not say that it was node {name!r} that could not be "
+                    f"sent to another process, or its result not back: {error}"
+                )
             self.serves_on(runner)
             return None
         self.serves_on(runner)
@@ -144,7 +145,7 @@ class DistributionRules(Surroundings):
 
     @cases("value", VALUES, ids=lambda value: f"{type(value).__name__} {str(value)[:12]!a}")
     def test_values_come_back_equal_and_of_their_type(self, runner: BaseRunner, value: Any) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         again = echo.with_name("again").with_inputs(value="echoed").with_outputs(echoed="twice")
         outputs = self.run_graph(runner, Graph([echo, again]), {"value": value})
         for found in outputs.values():
@@ -156,7 +157,7 @@ class DistributionRules(Surroundings):
     def test_of_many_items_each_is_called_once_and_stands_in_its_place(
         self, runner: BaseRunner
     ) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         journal = self.journal
 
         def square(x: int) -> int:
@@ -170,13 +171,13 @@ class DistributionRules(Surroundings):
         assert sorted(map(int, journal.lines)) == list(range(MANY)), "each item is called once"
 
     def test_lists_of_a_mapped_graph_are_in_item_order(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         graph = Graph([SAME.as_node().map_over("x")], name="main")
         outputs = self.in_time(lambda: self.run_graph(runner, graph, {"x": range(MANY)}))
         assert outputs == {"same": list(range(MANY))}
 
     def test_a_function_takes_along_what_it_needs(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         by = 3
         times = node(lambda x, *, plus=1: by * x + plus, name="times", output_name="y")
         outputs = self.here_or_told(runner, Graph([times]), "times", x=2)
@@ -188,10 +189,10 @@ class DistributionRules(Surroundings):
     def test_an_exception_keeps_its_type_its_arguments_and_its_note(
         self, runner: BaseRunner, name: str
     ) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         expected = ERRORS[name]
         inner = Graph([fail_with], name="inner")
-        error = self.failure(runner, Graph([inner.as_node()], name="main"), error=expected)
+        error = self.failure_of(runner, Graph([inner.as_node()], name="main"), error=expected)
         assert error is not None, "a node raised, and the run returned"
         assert (type(error), error.args, str(error)) == (
             type(expected),
@@ -206,8 +207,8 @@ class DistributionRules(Surroundings):
     def test_an_exception_that_cannot_be_moved_is_told_with_its_node(
         self, runner: BaseRunner
     ) -> None:
-        self.distributed(runner)
-        error = self.failure(runner, Graph([fail_awkwardly], name="main"), x=1)
+        self.only_distributed(runner)
+        error = self.failure_of(runner, Graph([fail_awkwardly], name="main"), x=1)
         assert error is not None, "a node raised, and the run returned"
         assert names_it(error, "fail_awkwardly")
         said = [str(error), str(error.__cause__), *getattr(error, "__notes__", ())]
@@ -218,7 +219,7 @@ class DistributionRules(Surroundings):
         self.serves_on(runner)
 
     def test_a_failing_item_is_returned_in_its_place(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         journal = self.journal
 
         def check(x: int) -> int:
@@ -239,7 +240,7 @@ class DistributionRules(Surroundings):
     # -- what cannot be moved ------------------------------------------------------------------------
 
     def test_a_function_that_cannot_be_moved_runs_here_or_is_told(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         lock = threading.Lock()
 
         def locked(x: int) -> int:
@@ -250,13 +251,13 @@ class DistributionRules(Surroundings):
         assert self.here_or_told(runner, graph, "locked", x=1) in ({"y": 2}, None)
 
     def test_an_input_that_cannot_be_moved_runs_here_or_is_told(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         graph = Graph([kind_of], name="main")
         outputs = self.here_or_told(runner, graph, "kind_of", handle=threading.Lock())
         assert outputs in ({"kind": "lock"}, None)
 
     def test_an_output_that_cannot_be_moved_stays_here_or_is_told(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         outputs = self.here_or_told(runner, Graph([open_handle], name="main"), "open_handle", x=1)
         assert outputs is None or type(outputs["handle"]) is type(threading.Lock())
 
@@ -265,13 +266,14 @@ class DistributionRules(Surroundings):
     def test_a_worker_that_dies_fails_the_run_and_the_next_run_works(
         self, runner: BaseRunner
     ) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         inputs = {"x": 1, "home": os.getpid()}
         graph = Graph([die], name="main")
         try:
             outputs = self.in_time(lambda: self.run_graph(runner, graph, inputs))
         except Exception as error:
-            assert names_it(error, "die"), f"{type(error).__name__} does not name the node: {error}"
+            if not names_it(error, "die"):
+                fail(f"{type(error).__name__} does not name the node whose process died: {error}")
             self.serves_on(runner)
             return
         if outputs == {"place": "here"}:
@@ -279,7 +281,7 @@ class DistributionRules(Surroundings):
         fail(f"the process of a node died, and the run returned {outputs!r}")
 
     def test_a_worker_that_dies_in_a_map_does_not_hang_it(self, runner: BaseRunner) -> None:
-        self.distributed(runner)
+        self.only_distributed(runner)
         graph, items = Graph([die], name="main"), {"x": range(5), "home": os.getpid()}
         rows = self.in_time(
             lambda: self.map_graph(runner, graph, items, map_over="x", on_error="return")

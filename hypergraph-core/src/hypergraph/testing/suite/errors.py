@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import CancelledError
 
 from hypergraph.errors import MissingInputError
 from hypergraph.graph import Graph
 from hypergraph.nodes import node, route
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.kit import raises
+from hypergraph.testing.kit import cases, raises
 from hypergraph.testing.suite.base import RunnerRules, notes_of
+from hypergraph.testing.values import as_raised
 
 PRIVATE = "a-value-that-must-stay-private"
 PROBLEM = LookupError("a problem of the user's own")
+GROUP = ExceptionGroup("several", [LookupError("one"), ValueError("two")])
 
 
 @node(output_name="parsed")
@@ -49,7 +52,7 @@ class ErrorRules(RunnerRules):
         return caught.value
 
     def test_the_exception_is_the_very_object_that_was_raised(self, runner: BaseRunner) -> None:
-        self.shares_memory(runner)
+        self.stays_here(runner)
         error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
         assert error is PROBLEM, (
             f"the node raised one {type(PROBLEM).__name__} object, the caller got another object: "
@@ -59,6 +62,20 @@ class ErrorRules(RunnerRules):
     def test_the_exception_keeps_its_type_and_arguments(self, runner: BaseRunner) -> None:
         error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
         assert (type(error), error.args) == (type(PROBLEM), PROBLEM.args)
+
+    @cases("error", [StopIteration(7), TimeoutError("late"), CancelledError(), GROUP], ids=repr)
+    def test_exceptions_that_mean_something_to_python_are_errors_like_others(
+        self, runner: BaseRunner, error: Exception
+    ) -> None:
+        def fail_so(x: int) -> None:
+            raise error
+
+        error.__notes__ = []
+        with raises(Exception, advice="A node raised it: let it reach the caller.") as caught:
+            self.run_graph(runner, Graph([node(fail_so)], name="main"), {"x": 1})
+        found = as_raised(caught.value)
+        assert type(found) is type(error)
+        assert len({*notes_of(caught.value), *notes_of(found)}) == 1, "one note says where it was"
 
     def test_one_note_names_the_node_the_graph_and_the_inputs(self, runner: BaseRunner) -> None:
         error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)

@@ -161,6 +161,18 @@ class GateRules(RunnerRules):
             output
         ]
 
+    @cases(("first", "second"), [("left", END), (END, "left"), ("left", "left"), (END, END)])
+    def test_of_two_gates_any_one_may_select_a_node(
+        self, runner: BaseRunner, first: Any, second: Any
+    ) -> None:
+        gates = [
+            route(targets=["left", END], name=name)(_pass_on).with_inputs(outer=name)
+            for name in ("first", "second")
+        ]
+        inputs = {"x": 1, "first": first, "second": second}
+        expected = {"a": "left 1"} if "left" in (first, second) else {}
+        assert self.run_graph(runner, Graph([*gates, left]), inputs) == expected
+
     def test_a_gate_behind_a_gate_decides_only_when_it_is_selected(
         self, runner: BaseRunner
     ) -> None:

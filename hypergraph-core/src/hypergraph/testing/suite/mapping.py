@@ -35,6 +35,11 @@ class MapRules(RunnerRules):
         expected = [self.run_graph(runner, DIAMOND, {"x": x}) for x in range(5)]
         assert self.map_graph(runner, DIAMOND, {"x": range(5)}, map_over="x") == expected
 
+    def test_what_is_mapped_over_is_left_as_it_is(self, runner: BaseRunner) -> None:
+        given = {"x": [1, 2], "prefix": "p"}
+        self.map_graph(runner, SHOW, given, map_over="x")
+        assert given == {"x": [1, 2], "prefix": "p"}, "the inputs are the caller's: copy them"
+
     def test_other_inputs_are_the_same_for_all_items(self, runner: BaseRunner) -> None:
         inputs = {"x": [1, 2], "prefix": "p"}
         results = self.map_graph(runner, SHOW, inputs, map_over=["x"])

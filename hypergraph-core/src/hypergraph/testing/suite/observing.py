@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from hypergraph.errors import HypergraphWarning
@@ -16,15 +17,16 @@ from hypergraph.events import (
     StreamingChunkEvent,
 )
 from hypergraph.graph import Graph
+from hypergraph.nodes import node
 from hypergraph.results import RunStatus
 from hypergraph.runners.base import BaseRunner
 from hypergraph.testing.kit import raises, warns
-from hypergraph.testing.suite.base import RunnerRules
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND
 from hypergraph.testing.suite.gates import is_even, left, right
 from hypergraph.testing.suite.generators import chunks
 from hypergraph.testing.suite.mapping import invert
+from hypergraph.testing.suite.surroundings import Surroundings
 
 
 class Listener:
@@ -57,14 +59,19 @@ class Broken:
         raise RuntimeError("a listener of the user's own")
 
 
-class EventRules(RunnerRules):
+def _nap(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
+
+
+class EventRules(Surroundings):
     """What listeners are told. Skipped for a runner whose ``run()`` takes no ``event_processors``."""
 
     group = "events"
 
     def listener(self, runner: BaseRunner) -> Listener:
         """Return a listener, or skip."""
-        self.takes(runner, "event_processors")
+        self.needs_option(runner, event_processors=[])
         return Listener()
 
     def test_each_node_starts_and_ends_between_start_and_end_of_the_run(
@@ -114,6 +121,35 @@ class EventRules(RunnerRules):
         assert times == sorted(times)
         assert all(e.duration_ms >= 0 for e in listener.of(NodeEndEvent, RunEndEvent))
 
+    def test_durations_are_in_milliseconds(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
+        graph = Graph([node(_nap, output_name="rested")])
+        self.run_graph(runner, graph, {"seconds": 0.02}, event_processors=[listener])
+        (end,) = listener.of(NodeEndEvent)
+        (run_end,) = listener.of(RunEndEvent)
+        assert 10 <= end.duration_ms <= run_end.duration_ms < 20_000, (
+            "the node took 20 ms, the run a little more"
+        )
+
+    def test_every_run_tells_its_session(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
+        self.needs_option(runner, session_id="probe")
+        graph = Graph([DIAMOND.as_node("inner")], name="main")
+        options = {"session_id": "s1", "event_processors": [listener]}
+        self.run_graph(runner, graph, {"x": 1}, **options)
+        assert [e.session_id for e in listener.of(RunStartEvent)] == ["s1", "s1"]
+
+    def test_listeners_that_the_runner_was_made_with_hear_every_run(
+        self, runner: BaseRunner
+    ) -> None:
+        own, other = Listener(), self.listener(runner)
+        made = self.with_options(runner, event_processors=[own])
+        self.run_graph(made, DIAMOND, {"x": 1}, event_processors=[other])
+        assert own.events == other.events, "those of the run are told as well, not instead"
+        own.events.clear()
+        self.map_graph(made, DIAMOND, {"x": [1]}, map_over="x")
+        assert len(own.of(NodeEndEvent)) == len(DIAMOND.nodes)
+
     def test_a_failing_node_is_told_before_the_run_ends_as_failed(self, runner: BaseRunner) -> None:
         listener = self.listener(runner)
         with raises(ZeroDivisionError) as caught:
@@ -130,6 +166,8 @@ class EventRules(RunnerRules):
         self.run_graph(runner, graph, {"x": 2}, event_processors=[listener])
         (decision,) = listener.of(RouteDecisionEvent)
         assert (decision.node_name, decision.decision) == ("is_even", ("left",))
+        (end,) = [e for e in listener.of(NodeEndEvent) if e.node_name == "is_even"]
+        assert dict(end.outputs) == {}, "a gate has no outputs; its decision is an event of its own"
 
     def test_every_round_of_a_loop_is_told(self, runner: BaseRunner) -> None:
         listener = self.listener(runner)

@@ -39,7 +39,7 @@ SAME = Graph([same], name="same")
 class Surroundings(RunnerRules):
     """Helpers. Override the methods about event loops for a runner that needs another than asyncio's."""
 
-    patience: ClassVar[float] = 60.0
+    patience: ClassVar[float] = 45.0
     """Seconds after which something that should have ended hangs."""
 
     # -- options -------------------------------------------------------------------------------
@@ -47,16 +47,22 @@ class Surroundings(RunnerRules):
     def with_options(self, runner: BaseRunner, **options: Any) -> BaseRunner:
         """Return a runner such as this one, made with these options.
 
-        Override it for a class that needs more than these. A class that does not take them ends the
-        rule as skipped.
+        Override it for a class that needs more than these, or is of no use before it is entered. A
+        class that does not take them ends the rule as skipped.
         """
         kind = type(runner)
-        parameters = inspect.signature(kind).parameters
-        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        taken = inspect.signature(kind).parameters
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+        for name in options:
+            if name not in taken and not open_ended:
+                skip(f"{kind.__name__} is not made with {name}=")
+        try:
+            return kind(**options)
+        except TypeError as error:
             for name in options:
-                if name not in parameters:
+                if name not in taken and f"'{name}'" in str(error):
                     skip(f"{kind.__name__} is not made with {name}=")
-        return kind(**options)
+            raise
 
     def needs_option(self, runner: BaseRunner, **options: Any) -> None:
         """Return if ``run()`` takes these options; else end the rule as skipped."""
@@ -64,7 +70,7 @@ class Surroundings(RunnerRules):
             try:
                 self.called(runner, runner.run, SAME, {"x": 1}, **{name: value})
             except TypeError as error:
-                if name not in str(error):
+                if f"'{name}'" not in str(error):
                     raise
                 skip(f"{type(runner).__name__}.run() takes no {name}=")
 
@@ -73,11 +79,6 @@ class Surroundings(RunnerRules):
         if not runner.capabilities.returns_coroutine:
             skip(f"{type(runner).__name__} is not awaited: returns_coroutine is not declared")
         self.stays_here(runner)
-
-    def stays_here(self, runner: BaseRunner) -> None:
-        """Skip what only makes sense where nodes run in the caller's process."""
-        if runner.capabilities.supports_distributed:
-            skip(f"{type(runner).__name__} may run nodes in other processes: supports_distributed")
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -131,7 +132,9 @@ class Surroundings(RunnerRules):
 
     # -- nodes that wait for each other ----------------------------------------------------------
 
-    def work(self, name: str, ready: Callable[[list[str], int], object], awaits: bool) -> Any:
+    def node_at_work(
+        self, name: str, ready: Callable[[list[str], int], object], awaits: bool
+    ) -> Any:
         """Return a node ``x -> of_<name>`` that notes ``in <name> <x>``, waits, notes ``out <name> <x>``
         and returns x. It waits until ``ready(lines of the journal, x)``, and not for ever."""
         journal, pause = self.journal, self.pause

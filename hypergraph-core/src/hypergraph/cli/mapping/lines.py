@@ -52,8 +52,7 @@ class Lines:
         self._held, self._size, self._flushed = [], 0, time.monotonic()
         if self._file is None:
             if data and sys.stdout is not None:
-                sys.stdout.write(data.decode("ascii"))
-                sys.stdout.flush()
+                _print(data)
             return
         self._begin()
         try:
@@ -95,3 +94,25 @@ class Lines:
                 unwanted = not keep_empty if done else self._new
                 if self._whole == 0 and unwanted and self._regular and self.path is not None:
                     Path(self.path).unlink(missing_ok=True)
+
+
+def _print(data: bytes) -> None:
+    """Write whole lines to stdout, at once where it is a file or a pipe: no buffer cuts them in two."""
+    assert sys.stdout is not None
+    sys.stdout.flush()  # what nodes have printed comes before
+    try:
+        file = sys.stdout.fileno()
+    except OSError:  # a stream in memory
+        sys.stdout.write(data.decode("ascii"))
+        return
+    before = os.fstat(file).st_size if stat.S_ISREG(os.fstat(file).st_mode) else None
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if before is not None:
+            os.ftruncate(file, before)
+        raise UsageError(f"stdout: {error.strerror or error}") from None

@@ -46,6 +46,18 @@ def add(commands: Any) -> None:
         help=f"the same for every item: {INPUT_HELP}",
     )
     add_runner(parser)
+    _add_output(parser)
+    parser.add_argument(
+        "--batch-size",
+        type=count,
+        default=BATCH,
+        metavar="N",
+        help=f"how many rows are handed to the runner at once (default: {BATCH})",
+    )
+    parser.set_defaults(run=deferred("hypergraph.cli.mapping.command:map_file"))
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         metavar="A,B",
@@ -64,11 +76,3 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="where failed items go, to be mapped again (default: FILE.errors.jsonl)",
     )
-    parser.add_argument(
-        "--batch-size",
-        type=count,
-        default=BATCH,
-        metavar="N",
-        help=f"how many rows are handed to the runner at once (default: {BATCH})",
-    )
-    parser.set_defaults(run=deferred("hypergraph.cli.map.command:map_file"))

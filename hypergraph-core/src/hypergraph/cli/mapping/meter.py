@@ -41,7 +41,7 @@ class Meter:
         rate = done / seconds if seconds > 0 else 0.0
         fraction = self._fraction()
         total = self.read / fraction if fraction else None
-        parts = [f"{done:,} items"]
+        parts = [f"{done:,} item{'' if done == 1 else 's'}"]
         if total:
             parts[0] += f" ({min(done / total, 1):.0%})"
         if failed:

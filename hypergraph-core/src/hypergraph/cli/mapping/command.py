@@ -19,23 +19,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypergraph.cli.errors import UsageError
-from hypergraph.cli.map.cells import annotations, name_of, read_cell
-from hypergraph.cli.map.lines import Lines
-from hypergraph.cli.map.meter import Meter
-from hypergraph.cli.map.rows import STDIN, Row, Rows, open_rows
-from hypergraph.cli.map.sink import ERROR, Finished, Sink
+from hypergraph.cli.mapping.cells import hints_of, name_of, read_cell
+from hypergraph.cli.mapping.lines import Lines
+from hypergraph.cli.mapping.meter import Meter
+from hypergraph.cli.mapping.rows import STDIN, Row, Rows, open_rows, shown
+from hypergraph.cli.mapping.sink import ERROR, Finished, Item, Sink
 from hypergraph.cli.running import (
     is_usage,
     names,
     opened,
     option_names,
     options_of,
+    refused,
     report,
     say_how_to_fix_it_here,
 )
 from hypergraph.cli.target import load_graph
 from hypergraph.cli.values import read_inputs
-from hypergraph.errors import MissingInputError, UnknownInputError
+from hypergraph.errors import MissingInputError, UnknownInputError, did_you_mean
 from hypergraph.execution.places import place_item
 from hypergraph.graph import Graph
 from hypergraph.runners import BaseRunner
@@ -80,14 +81,22 @@ def map_file(arguments: argparse.Namespace) -> int:
         output, failures = Lines(arguments.output), None if errors is None else Lines(errors)
         meter = Meter(rows.fraction)
         keep = names(arguments.keep or "")
-        sink = Sink(output, failures, unit=rows.unit, select=select, keep=keep, meter=meter)
+        sink = Sink(
+            output,
+            failures,
+            unit=rows.unit,
+            shared=shared,
+            select=select,
+            keep=keep,
+            meter=meter,
+        )
         job = _Job(
             arguments=arguments,
             graph=graph,
             shared=shared,
             over=None if arguments.over is None else names(arguments.over),
             rows=rows,
-            hints=annotations(graph, graph.inputs.all),
+            hints=hints_of(graph, graph.inputs.all),
             runner=runner,
             options=options,
             loop=stack.enter_context(asyncio.Runner()),
@@ -103,8 +112,7 @@ def _errors_file(arguments: argparse.Namespace) -> str | None:
         if arguments.errors is not None:
             raise UsageError("--errors is for maps that go on past failures: add --on-error return")
         return None
-    name = "stdin" if arguments.file == STDIN else arguments.file
-    return str(arguments.errors or f"{name}.errors.jsonl")
+    return str(arguments.errors or f"{shown(arguments.file)}.errors.jsonl")
 
 
 def _refuse_same_file(source: str, *targets: str | None) -> None:
@@ -127,19 +135,38 @@ def _carried_out(job: _Job, output: Lines, failures: Lines | None) -> int:
     code, done = 1, False
     try:
         for batch in _batches(job):
+            if not job.sink.done:
+                _look_at_first(job, *batch)
             if not _map_batch(job, *batch):
                 break
         else:
             code, done = (1 if job.sink.failed else 0), True
     finally:
         job.meter.wipe()
-        if job.sink.broken is None:
+        if failures is not None:
+            failures.close(done=done, keep_empty=False)
+        if not isinstance(job.sink.broken, OSError):  # of stdout, whose reader has gone
             output.close(done=done)
-            if failures is not None:
-                failures.close(done=done, keep_empty=False)
         if done or job.sink.done:
             print(_summary(job, failures), file=sys.stderr)
     return code
+
+
+def _look_at_first(job: _Job, columns: tuple[str, ...], items: list[Item]) -> None:
+    """Refuse to keep a column that is not there; say which cells are handed on as text because nothing
+    says what else they are. Raises ``UsageError``."""
+    _, row, _ = items[0]
+    for name in names(job.arguments.keep or ""):
+        if name not in row:
+            raise UsageError(f"--keep: there is no column {name!r}.{did_you_mean(name, row)}")
+    unknown = [name for name in columns if name not in job.hints and name in job.graph.inputs.all]
+    if job.rows.cells and unknown:
+        listed = ", ".join(map(repr, unknown))
+        print(
+            f"hypergraph: the cells of {listed} are text: the graph has no annotation for "
+            f"{'it' if len(unknown) == 1 else 'them'}",
+            file=sys.stderr,
+        )
 
 
 def _summary(job: _Job, failures: Lines | None) -> str:
@@ -157,10 +184,10 @@ def _summary(job: _Job, failures: Lines | None) -> str:
 # --- one batch --------------------------------------------------------------------------------
 
 
-def _map_batch(job: _Job, columns: tuple[str, ...], items: list[tuple[int, Row, Row]]) -> bool:
+def _map_batch(job: _Job, columns: tuple[str, ...], items: list[Item]) -> bool:
     """Map some rows, which give these inputs. Returns whether to go on."""
     sink, arguments = job.sink, job.arguments
-    sink.begin([(number, row) for number, row, _ in items])
+    sink.begin(items)
     inputs = {**job.shared, **{name: [given[name] for *_, given in items] for name in columns}}
     options = dict(job.options)
     known = option_names(job.runner.map)
@@ -180,6 +207,8 @@ def _map_batch(job: _Job, columns: tuple[str, ...], items: list[tuple[int, Row, 
             say_how_to_fix_it_here(error, arguments.target)
             _say_how_columns_fit(error, columns)
             raise
+        if (refusal := refused(error, job.runner, options)) is not None:
+            raise refusal from None
         job.meter.wipe()
         _report(job, error, items)
         return False
@@ -192,23 +221,24 @@ async def _awaited(result: Awaitable[Any]) -> Any:
 
 def _say_how_columns_fit(error: Exception, columns: tuple[str, ...]) -> None:
     if isinstance(error, UnknownInputError) and not set(error.unknown).isdisjoint(columns):
-        error.fix = "name the columns to use, and no others: --over A,B"
+        known = [name for name in columns if name not in error.unknown]
+        error.fix = f"name the columns to use, and no others: --over {','.join(known) or 'A,B'}"
     elif isinstance(error, MissingInputError):
         error.fix = (
             f"add a column for it, or the same for every item: {error.fix.removeprefix('add ')}"
         )
 
 
-def _report(job: _Job, error: Exception, items: list[tuple[int, Row, Row]]) -> None:
+def _report(job: _Job, error: Exception, items: list[Item]) -> None:
     """Show the error of the item that ended the map."""
     found = [_ITEM.search(note) for note in getattr(error, "__notes__", ())]
     positions = [int(one[1]) for one in found if one is not None]
     where = ""
     if positions and positions[-1] < len(items):
-        number, row, given = items[positions[-1]]
+        number, _, given = items[positions[-1]]
         first = job.meter.read - len(items)
         place_item(error, first + positions[-1], job.graph.name, [*job.shared, *given])
-        where = f" at {job.arguments.file} {job.rows.unit} {number}"
+        where = f" at {shown(job.arguments.file)} {job.rows.unit} {number}"
     report(error, job.runner, full=job.arguments.traceback)
     print(f"hypergraph: stopped{where}; --on-error return goes on past failures", file=sys.stderr)
 
@@ -216,13 +246,13 @@ def _report(job: _Job, error: Exception, items: list[tuple[int, Row, Row]]) -> N
 # --- batches ----------------------------------------------------------------------------------
 
 
-def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[tuple[int, Row, Row]]]]:
+def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
     """Yield runs of rows that give the same inputs: the names, and number, row and inputs of each.
 
     What is wrong with a row is raised when those before it have been mapped.
     """
     columns: tuple[str, ...] = ()
-    batch: list[tuple[int, Row, Row]] = []
+    batch: list[Item] = []
     wrong: UsageError | None = None
     rows = iter(job.rows.rows)
     while wrong is None:
@@ -248,29 +278,38 @@ def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[tuple[int, Row, 
 
 def _given(job: _Job, number: int, row: Row) -> Row:
     """Return the inputs that a row gives, in an order that all rows share. Raises ``UsageError``."""
-    where = f"{job.arguments.file} {job.rows.unit} {number}"
-    told = row.get(ERROR)
+    where = f"{shown(job.arguments.file)} {job.rows.unit} {number}"
+    told = row.get(ERROR)  # of an item that failed before
     texts = told.get("text", ()) if isinstance(told, dict) else ()
     given: Row = {}
-    for name in sorted(row) if job.over is None else job.over:
-        if name == ERROR:
-            continue
+    for name in _columns(job, row, told):
         if name not in row:
             raise UsageError(f"{where}: there is no {name!r}")
         if name in job.shared:
+            if told is not None:
+                continue
             raise UsageError(
                 f"{where}: {name!r} is given by -i too; --over A,B names the columns to use"
             )
-        value = row[name]
         if name in texts and name not in job.hints:
             raise UsageError(
-                f"{where}: {name!r} held a value that JSON cannot, and the graph does not say what to make "
-                "of it; annotate the input, or map the original file"
+                f"{where}: {name!r} held a value that JSON cannot, and the graph does not say what to "
+                "make of it; annotate the input, or map the original file"
             )
-        given[name] = _value(job, value, name, where) if job.rows.cells or name in texts else value
+        cell = job.rows.cells or name in texts
+        given[name] = _value(job, row[name], name, where) if cell else row[name]
     if not given:
         raise UsageError(f"{where}: no input is given")
     return given
+
+
+def _columns(job: _Job, row: Row, told: Any) -> list[str]:
+    """Return which columns of a row are inputs."""
+    if job.over is not None:
+        return job.over
+    if isinstance(told, dict) and isinstance(told.get("over"), list):
+        return sorted(told["over"])
+    return sorted(name for name in row if name != ERROR)
 
 
 def _value(job: _Job, text: Any, name: str, where: str) -> Any:
@@ -280,4 +319,4 @@ def _value(job: _Job, text: Any, name: str, where: str) -> Any:
         return read_cell(text, job.hints[name])
     except (ValueError, RecursionError):
         kind = name_of(job.hints[name])
-        raise UsageError(f"{where}: {name!r} is annotated {kind}, and this is none") from None
+        raise UsageError(f"{where}: {name!r} is annotated {kind}, and the cell is none") from None

@@ -18,7 +18,7 @@ from hypergraph.graph import Graph
 from hypergraph.graph.typecheck import UNKNOWN, input_type
 
 
-def annotations(graph: Graph, names: Iterable[str]) -> dict[str, Any]:
+def hints_of(graph: Graph, names: Iterable[str]) -> dict[str, Any]:
     """Return the annotation of each input that has one."""
     found: dict[str, Any] = {}
     for name in names:

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from hypergraph.cli.errors import UsageError
-from hypergraph.cli.map.lines import Lines
-from hypergraph.cli.map.meter import Meter
-from hypergraph.cli.map.rows import Row
+from hypergraph.cli.mapping.lines import Lines
+from hypergraph.cli.mapping.meter import Meter
+from hypergraph.cli.mapping.rows import Row
 from hypergraph.cli.values import checked_json
 from hypergraph.events import RunEndEvent, RunStartEvent, TypedEventProcessor
 from hypergraph.execution.places import Place
@@ -25,15 +25,15 @@ from hypergraph.results import RunResult, RunStatus
 
 ERROR = "$error"  # no input can have this name
 
-Item = tuple[int, Row]
+Item = tuple[int, Row, Row]  # the number of the row, all of it, and the inputs of the item
 Outcome = Mapping[str, Any] | Exception
 
 
 class Sink:
     """Takes the outcomes of items in any order, and writes them in that of the items.
 
-    ``errors`` takes what failed; without it a failed item ends the lines. ``select``: the outputs to
-    write, ``keep``: the columns of the row to write before them.
+    ``errors`` takes what failed; without it a failed item ends the lines. ``shared``: inputs that all
+    items have. ``select``: the outputs to write, ``keep``: the columns of the row to write before them.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Sink:
         errors: Lines | None,
         *,
         unit: str,
+        shared: Row,
         select: Collection[str] | None,
         keep: Sequence[str],
         meter: Meter,
@@ -49,7 +50,7 @@ class Sink:
         self.done = self.failed = 0  # items, of which failed
         self.broken: Exception | None = None  # why no more can be written
         self._output, self._errors, self._unit = output, errors, unit
-        self._select, self._keep, self._meter = select, keep, meter
+        self._shared, self._select, self._keep, self._meter = shared, select, keep, meter
         self._lock = threading.RLock()
         self._first = 0
         self._items: Sequence[Item] = ()
@@ -94,10 +95,11 @@ class Sink:
         _thread.interrupt_main()
 
     def _write(self, position: int, outcome: Outcome) -> None:
-        number, row = self._items[position]
+        number, row, given = self._items[position]
         if isinstance(outcome, Exception):
             assert self._errors is not None
-            self._errors.write(failure(row, outcome, self._first + position, self._unit, number))
+            told = {"index": self._first + position, self._unit: number, **failure(outcome)}
+            self._errors.write(again({**row, **self._shared}, {**given, **self._shared}, told))
             self._output.write("null")
             self.failed += 1
             return
@@ -128,7 +130,7 @@ class Finished(TypedEventProcessor):
             self._open[event.run_id, event.span_id] = event.map_index
 
     def on_run_end(self, event: RunEndEvent) -> None:
-        """Hand on what an item has come to. A failed one is told by the map, once it is certain."""
+        """Hand on what an item has come to."""
         position = self._open.pop((event.run_id, event.span_id), None)
         if position is None:
             return
@@ -144,29 +146,33 @@ class Finished(TypedEventProcessor):
                 self._sink.stop(error)
 
 
-def failure(row: Row, error: Exception, index: int, unit: str, number: int) -> str:
-    """Return the line of a failed item: its row, and what happened.
-
-    A value that JSON cannot hold is written as text, and named, to be read back by annotation.
-    """
+def failure(error: Exception) -> Row:
+    """Return what is told of an exception."""
     places = [note for note in getattr(error, "__notes__", ()) if isinstance(note, Place)]
     try:
         message = str(error)
     except Exception as another:  # an exception class may raise anything
         message = f"(its str() raises {type(another).__name__})"
-    told: dict[str, Any] = {
-        "index": index,
-        unit: number,
+    return {
         "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
         "message": message,
         "node": places[-1].path if places else None,
     }
+
+
+def again(row: Row, given: Row, told: Row) -> str:
+    """Return the line from which a failed item can be mapped again: its row, and what happened.
+
+    ``over`` names what of the row are inputs. A value that JSON cannot hold is written as text, and
+    named in ``text``, to be read back by annotation.
+    """
     values = {name: value for name, value in row.items() if name != ERROR}
     plain = {name: _jsonable(value) for name, value in values.items()}
     texts = [name for name, value in values.items() if plain[name] is not value]
+    more: Row = {"over": list(given)}
     if texts:
-        told["text"] = texts
-    return json.dumps({**plain, ERROR: told}, allow_nan=False)
+        more["text"] = texts
+    return json.dumps({**plain, ERROR: {**told, **more}}, allow_nan=False)
 
 
 def _jsonable(value: Any) -> Any:

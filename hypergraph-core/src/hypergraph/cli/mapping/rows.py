@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,11 @@ class Rows:
     fraction: Callable[[], float | None]
 
 
+def shown(name: str) -> str:
+    """Return what messages call a file."""
+    return "stdin" if name == STDIN else name
+
+
 def open_rows(name: str, form: str | None, stack: ExitStack, batch: int) -> Rows:
     """Open a file of rows, until the stack is left. Raises ``UsageError``."""
     if form is None:
@@ -58,7 +63,8 @@ def open_rows(name: str, form: str | None, stack: ExitStack, batch: int) -> Rows
     if form == "parquet":
         return _parquet(name, stack, batch)
     file = _opened(name, stack)
-    read = _csv_rows(file, name) if form == "csv" else _json_rows(file, name)
+    read = (_csv_rows if form == "csv" else _json_rows)(file, shown(name))
+    stack.callback(read.close)  # before the file
     return Rows(rows=read, unit="line", cells=form == "csv", fraction=_fraction_of(file))
 
 
@@ -84,7 +90,7 @@ def _fraction_of(file: BinaryIO) -> Callable[[], float | None]:
 # --- JSON lines -------------------------------------------------------------------------------
 
 
-def _json_rows(file: BinaryIO, name: str) -> Iterator[tuple[int, Row]]:
+def _json_rows(file: BinaryIO, name: str) -> Generator[tuple[int, Row], None, None]:
     for number, line in enumerate(file, 1):
         text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if not text.strip():
@@ -105,7 +111,7 @@ def _json_rows(file: BinaryIO, name: str) -> Iterator[tuple[int, Row]]:
 # --- CSV --------------------------------------------------------------------------------------
 
 
-def _csv_rows(file: BinaryIO, name: str) -> Iterator[tuple[int, Row]]:
+def _csv_rows(file: BinaryIO, name: str) -> Generator[tuple[int, Row], None, None]:
     csv.field_size_limit(_LONGEST)
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     reader = csv.reader(text, strict=True)
