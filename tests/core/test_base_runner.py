@@ -56,13 +56,13 @@ def test_a_runner_that_only_declares_its_capabilities_can_be_nested(kind: type[T
 @pytest.mark.parametrize("kind", [Third, AsyncThird])
 def test_a_run_result_is_handed_on_as_it_is(kind: type[Third]) -> None:
     result = RunResult(values={})
-    assert call_from_sync(kind(result), GRAPH, {}, None) is result
+    assert call_from_sync(kind(result), GRAPH, {}, nested_context()) is result
 
 
 @pytest.mark.parametrize("kind", [Third, AsyncThird])
 def test_a_result_that_holds_no_outputs_is_refused_with_advice(kind: type[Third]) -> None:
     with pytest.raises(RunnerAPIError, match=r"run\(\) returned list") as caught:
-        call_from_sync(kind([1]), GRAPH, {}, None)
+        call_from_sync(kind([1]), GRAPH, {}, nested_context())
     assert f"{kind.__name__}.execute()" in caught.value.fix
 
 
@@ -71,7 +71,7 @@ def test_a_blocking_runner_that_promises_coroutines_is_refused_with_advice() -> 
         capabilities = RunnerCapabilities(returns_coroutine=True)
 
     with pytest.raises(RunnerAPIError, match="returned dict") as caught:
-        call_from_sync(Promises({}), GRAPH, {}, None)
+        call_from_sync(Promises({}), GRAPH, {}, nested_context())
     assert "returns_coroutine=False" in caught.value.fix
 
 

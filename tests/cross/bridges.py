@@ -9,7 +9,7 @@ from typing import Any
 from hypergraph import RunnerCapabilities, RunResult, runners
 from hypergraph.events import NodeStartEvent, RunStartEvent
 from hypergraph.runners import FuturesRunner
-from hypergraph.testing import ReferenceRunner
+from hypergraph.testing import AsyncReferenceRunner, ReferenceRunner
 
 POOL = ThreadPoolExecutor(8, thread_name_prefix="pool-of-tests")
 
@@ -27,7 +27,7 @@ class ThreadPoolRunner(FuturesRunner):
 INSTALLED = {name: runners.get(name) for name in runners.available()}
 THIRD_PARTIES = {
     "third party, sync": ReferenceRunner,
-    #    "third party, async": AsyncReferenceRunner,
+    "third party, async": AsyncReferenceRunner,
     "third party, futures": ThreadPoolRunner,
 }
 RUNNERS = {**INSTALLED, **THIRD_PARTIES}

@@ -22,7 +22,15 @@ from hypergraph.nodes import InterruptNode
 from hypergraph.results import PauseInfo, PauseReason
 from hypergraph.runners import BaseRunner, RunnerState, inspect
 from hypergraph.testing import ReferenceRunner
-from tests.cross.bridges import INSTALLED, PAIRS, RUNNERS, Listener, made, run
+from tests.cross.bridges import (
+    INSTALLED,
+    PAIRS,
+    RUNNERS,
+    Listener,
+    ThreadPoolRunner,
+    made,
+    run,
+)
 
 TENANT = contextvars.ContextVar("tenant", default="nobody")
 each_pair = pytest.mark.parametrize(("parent", "nested"), PAIRS)
@@ -300,3 +308,18 @@ def test_a_pause_of_a_third_partys_runner_crosses_the_bridge(asking):
 
 def test_every_installed_runner_takes_part_here():
     assert set(INSTALLED) == {n for n, info in inspect().items() if info.state is RunnerState.OK}
+
+
+@pytest.mark.parametrize("kind", [StopIteration, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("beside", [0, 2])
+def test_a_runner_of_futures_raises_what_a_node_raises(kind, beside):
+    error, listener = kind(), Listener()
+
+    def fail(x):
+        raise error
+
+    others = [node(lambda x: time.sleep(0.01), name=f"other{i}") for i in range(beside)]
+    with pytest.raises(kind) as caught:
+        ThreadPoolRunner().run(Graph([*others, node(fail)]), {"x": 1}, event_processors=[listener])
+    assert caught.value is error
+    assert listener.events[-1].error is error

@@ -28,7 +28,7 @@ class Later:
 
 
 class Escaped:
-    """A ``StopIteration`` that left a flow, which no coroutine can raise.
+    """A ``StopIteration`` that left a flow or a call, which no coroutine can raise.
 
     Python disguises one that leaves a generator as a ``RuntimeError`` (PEP 479); one that a node raised
     is stripped of that by `drive`.
@@ -77,6 +77,8 @@ async def drive(flow: Flow, handlers: Handlers, emit: Dispatcher | None) -> Any:
             argument = handle(effect)
             if type(argument) is Later:
                 argument = await argument.awaitable
+                if type(argument) is Escaped:
+                    raise argument.error
         except BaseException as raised:
             step, argument = flow.throw, raised
             if isinstance(effect, Event) and isinstance(raised, Exception) and emit is not None:

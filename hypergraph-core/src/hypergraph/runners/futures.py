@@ -22,8 +22,8 @@ from hypergraph.execution.streaming import chunk_event
 from hypergraph.runners.blocking import BlockingRunner
 from hypergraph.runners.clock import Clock, SystemClock
 from hypergraph.runners.handlers import Handlers, plain_handlers, tell_start
-from hypergraph.runners.limits import Limiter, current_limiter
 from hypergraph.runners.loops import run_in_own_loop
+from hypergraph.runners.nesting import leaf_call_async
 from hypergraph.runners.strategy import call_from_async
 
 
@@ -46,18 +46,18 @@ class FuturesRunner(BlockingRunner):
 
     def carry_out(self, flow: Flow, settings: Settings, *, nested: bool = False) -> Any:
         """Carry out a flow on an event loop of its own."""
-        limiter = current_limiter.get() if nested else None
-        driver = _Driver(self, settings, limiter)
-        return run_in_own_loop(partial(driver.carry_out, flow))
+        result = run_in_own_loop(partial(_Driver(self, settings).carry_out, flow))
+        if type(result) is Escaped:
+            raise result.error
+        return result
 
 
 class _Driver:
     """Carries out the flows of one run."""
 
-    def __init__(self, runner: FuturesRunner, settings: Settings, limiter: Limiter | None) -> None:
+    def __init__(self, runner: FuturesRunner, settings: Settings) -> None:
         self._runner = runner
         self._settings = settings
-        self._limiter = limiter
         self._handlers: Handlers = {
             **plain_handlers(settings),
             Call: self._call,
@@ -68,11 +68,8 @@ class _Driver:
         }
 
     async def carry_out(self, flow: Flow) -> Any:
-        """Carry out a flow to its end and return its result."""
-        result = await drive(flow, self._handlers, self._settings.emit)
-        if type(result) is Escaped:
-            raise result.error
-        return result
+        """Carry out a flow to its end and return its result, or what `Escaped` from it."""
+        return await drive(flow, self._handlers, self._settings.emit)
 
     def _call(self, effect: Call) -> Later:
         if effect.start is not None and self._settings.emit is not None:
@@ -80,18 +77,16 @@ class _Driver:
         return Later(self._called(effect))
 
     async def _called(self, call: Call) -> Any:
-        if self._limiter is None:
+        async with leaf_call_async():
             return await _result(self._runner.submit(call))
-        await _slot(self._limiter)
-        try:
-            return await _result(self._runner.submit(call))
-        finally:
-            self._limiter.release()
 
     async def _streamed(self, effect: Stream) -> Any:
         """Run a generator where every node runs, and tell of its chunks when they are here."""
         function = partial(_chunks, effect.function)
-        chunks, value = await self._called(Call(function, effect.inputs, effect.node))
+        result = await self._called(Call(function, effect.inputs, effect.node))
+        if type(result) is Escaped:
+            return result
+        chunks, value = result
         if chunks is None:
             return value
         emit: Any = self._settings.emit
@@ -104,7 +99,7 @@ class _Driver:
         node = effect.node
         return await call_from_async(node.runner, node.graph, effect.inputs, effect.context)
 
-    async def _together(self, effect: All) -> list[Any]:
+    async def _together(self, effect: All) -> Any:
         """Carry out flows together, each begun in order; the first failure in order is raised."""
         results: list[Any] = []
         failures: dict[int, BaseException] = {}
@@ -116,23 +111,33 @@ class _Driver:
         async def work() -> None:
             for index, flow in flows:
                 results.append(None)
+                error: BaseException | None
                 try:
-                    results[index] = await self.carry_out(flow)
-                except asyncio.CancelledError:
-                    raise
-                except Exception as error:
+                    results[index] = result = await self.carry_out(flow)
+                    error = result.error if type(result) is Escaped else None
+                except BaseException as raised:
+                    if isinstance(raised, asyncio.CancelledError) and _is_cancelled():
+                        raise
+                    error = raised
+                if error is not None:
                     failures[index] = error
                     for task in tasks:
                         task.cancel()
 
         tasks = [asyncio.create_task(work()) for _ in range(width)]
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        if failures:
-            raise failures[min(failures)]
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
-        return results
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not failures:
+            return results
+        error = failures[min(failures)]
+        if isinstance(error, StopIteration):
+            return Escaped(error)
+        raise error
+
+
+def _is_cancelled() -> bool:
+    """Say whether it is this task that is being cancelled, and not a node that raised so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _chunks(function: Callable[..., Any], *values: Any) -> Any:
@@ -151,7 +156,10 @@ async def _async_chunks(generator: AsyncIterator[Any]) -> tuple[list[Any], Any]:
 
 
 async def _result(future: Future[Any]) -> Any:
-    """Return the result of a future. Cancelled, it is cancelled too, or waited for if it has begun."""
+    """Return the result of a future, or what `Escaped` from it.
+
+    Cancelled, it is cancelled too, or waited for if it has begun.
+    """
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
@@ -168,21 +176,8 @@ async def _result(future: Future[Any]) -> Any:
             with contextlib.suppress(asyncio.CancelledError):
                 await done.wait()
         raise
-    return future.result()
-
-
-async def _slot(limiter: Limiter) -> None:
-    """Take a slot of the run around this one."""
-    if limiter.acquire_nowait():
-        return
-    loop = asyncio.get_running_loop()
-    granted = asyncio.Event()
-    waiter = limiter.add_waiter(lambda: loop.call_soon_threadsafe(granted.set))  # type: ignore[arg-type]
-    try:
-        await granted.wait()
-    except BaseException:
-        waiter.cancel()
-        raise
+    error = future.exception()
+    return Escaped(error) if isinstance(error, StopIteration) else future.result()
 
 
 def _sleep(clock: Clock, seconds: float) -> Coroutine[Any, Any, None]:

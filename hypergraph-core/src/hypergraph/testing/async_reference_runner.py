@@ -17,6 +17,7 @@ from hypergraph.results import RunResult
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 from hypergraph.runners.nesting import leaf_call_async
 from hypergraph.runners.strategy import call_from_async
+from hypergraph.testing.asynchrony import step_aside
 from hypergraph.testing.reference_runner import InterpretingRunner, ObservedInterpreter
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class AwaitedInterpreter(ObservedInterpreter):
         waiting = {name: given for name, given in inputs.items() if name not in plain}
         results = await super().execute_all(waiting)
         for name in plain:
+            await step_aside()  # others want to go on, too, or to cancel this run
             results[name] = await self.execute(name, inputs[name])
         return results
 
