@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -35,7 +36,11 @@ def check_runner(arguments: argparse.Namespace) -> int:
     finally:
         progress.end()
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.text().rstrip())
-    return 0 if report.ok else 1
+    code = 0 if report.ok else 1
+    if report.unfinished:  # their threads, and what those wait for, would keep the process from ending
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def _factory(name: str, cls: type[BaseRunner]) -> Callable[[], BaseRunner]:
