@@ -36,6 +36,8 @@ class Pool:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(WORKERS, mp_context=context)
+            for _ in range(WORKERS):  # all start now: one that starts while another dies would hang
+                self._pool.submit(int)
         return self._pool
 
     def close(self):

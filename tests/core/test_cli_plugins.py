@@ -36,7 +36,7 @@ class Greeting:
     def hypergraph_cli_commands(self) -> list[Command]:
         type(self).asked += 1
         return [
-            Command(name="greet", help="greet somebody", add=self.add, run=self.greet),
+            Command(name="greet", help="greet 100% of them", add=self.add, run=self.greet),
             Command(name="run", help="run away", add=self.add, run=self.greet),
         ]
 
@@ -82,7 +82,7 @@ def test_a_plugin_adds_commands_and_replaces_none(run: Run, greeting: None) -> N
     assert run("greet", "world") == (7, "hello world\n", "")
     code, out, _ = run("--help")
     assert code == 0
-    assert "greet somebody" in out
+    assert "greet 100% of them" in out
     assert "run away" not in out
     code, out, _ = run("greet", "--help")
     assert (code, out.startswith("usage: hypergraph greet")) == (0, True)

@@ -537,6 +537,12 @@ def test_who_names_a_configured_runner_gets_the_same_until_it_changes(write: Wri
     assert settings_of(second)["url"] == "x"
 
 
+def test_a_configured_runner_without_settings_is_the_same_for_all_too(write: Write) -> None:
+    write('[runners.bare]\nuse = "own"')
+    assert resolve_runner("bare") is resolve_runner("bare")
+    assert resolve_runner("own") is not resolve_runner("own")  # it is not configured
+
+
 def test_a_class_that_is_registered_anew_makes_a_new_runner(write: Write) -> None:
     class Newer(Own):
         pass

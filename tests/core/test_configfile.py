@@ -178,6 +178,20 @@ def test_a_file_that_somebody_else_put_where_everybody_may_is_passed_over(
     assert read_config().runner == "planted"
 
 
+def test_a_link_that_somebody_else_put_where_everybody_may_is_passed_over(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = home / "own.toml"
+    own.write_text('runner = "planted"')
+    link = home / "hypergraph.toml"
+    link.symlink_to(own)
+    home.chmod(home.stat().st_mode | stat.S_IWOTH)
+    assert read_config().runner == "planted"
+    theirs = os.stat_result([*own.stat()[:4], 12345, *own.stat()[5:]])
+    monkeypatch.setattr(os, "lstat", lambda path: theirs)
+    assert read_config().runner is None
+
+
 def test_a_directory_that_may_not_be_searched_is_passed_over(
     write: Write, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,6 +229,13 @@ def test_the_environment_switches_those_off_that_it_names(
     assert site.evaluate("run()", HYPERGRAPH_DISABLE_PLUGINS=value) == [*loads(*left), *asks(*left)]
 
 
+def test_names_that_are_switched_off_keep_their_capitals(site: Plugins) -> None:
+    site.install("a", name="Rules")
+    site.install("b", name="rules")
+    seen = site.evaluate("run()", HYPERGRAPH_DISABLE_PLUGINS="Rules")
+    assert seen == [*loads("b"), *asks("b")]
+
+
 @pytest.mark.parametrize(
     ("rules", "left", "reasons"),
     [

@@ -323,3 +323,19 @@ def test_a_runner_of_futures_raises_what_a_node_raises(kind, beside):
         ThreadPoolRunner().run(Graph([*others, node(fail)]), {"x": 1}, event_processors=[listener])
     assert caught.value is error
     assert listener.events[-1].error is error
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_runner_of_futures_begins_nothing_after_a_failure(at_once, monkeypatch):
+    monkeypatch.setattr(ThreadPoolRunner, "at_once", at_once)
+    called = []
+
+    def invert(x):
+        called.append(x)
+        time.sleep(0.02 * x)
+        return 1 / x
+
+    with pytest.raises(ZeroDivisionError):
+        ThreadPoolRunner().map(Graph([node(invert)]), {"x": [1, 0, 2, 3, 4]}, map_over="x")
+    assert set(called) <= {1, 0, 2}
+    assert called.index(0) >= len(called) - (2 if at_once > 1 else 1)

@@ -175,9 +175,12 @@ def _found(path: Path) -> ConfigFile | None:
 
 
 def _may_be_planted(path: Path, status: os.stat_result) -> bool:
-    """Say whether somebody else put the file where everybody may: it names classes and key files."""
+    """Say whether somebody else put the file, or a link to it, where everybody may: it names classes
+    and key files."""
+    if not hasattr(os, "geteuid"):  # where directories tell nothing of who may write
+        return False
     everybody = os.stat(path.parent).st_mode & stat.S_IWOTH
-    return bool(everybody) and status.st_uid not in {0, os.geteuid()}
+    return bool(everybody) and not {status.st_uid, os.lstat(path).st_uid} <= {0, os.geteuid()}
 
 
 # --- reading ----------------------------------------------------------------------------------

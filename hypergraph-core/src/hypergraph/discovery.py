@@ -91,7 +91,7 @@ def _offers(group: str) -> Iterator[Offer]:
             # Most distributions have nothing to do with this group: their metadata stays unparsed.
             if group not in (candidate.read_text("entry_points.txt") or ""):
                 continue
-            name = _normalized(candidate.name)
+            name = normalized(candidate.name)
             if name in seen:
                 continue
             seen.add(name)
@@ -103,7 +103,8 @@ def _offers(group: str) -> Iterator[Offer]:
             continue
 
 
-def _normalized(name: str) -> str:
+def normalized(name: str) -> str:
+    """Return the one spelling of a distribution's name: ``My.Runner`` is ``my-runner``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

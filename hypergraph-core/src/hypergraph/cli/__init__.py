@@ -137,6 +137,7 @@ def _add_plugins(commands: Any, taken: Collection[str]) -> None:
         print(f"hypergraph: {error}", file=sys.stderr)
         return
     for command in found:
-        parser = commands.add_parser(command.name, help=command.help, description=command.help)
+        words = command.help.replace("%", "%%")  # argparse would fill in what follows a %
+        parser = commands.add_parser(command.name, help=words, description=command.help)
         command.add(parser)
         parser.set_defaults(run=command.run)

@@ -126,7 +126,7 @@ def _result(
 
 def _watching(runner: BaseRunner) -> list[EventProcessor]:
     """Return what shows progress, if the runner can be listened to."""
-    known = option_names(runner.run)
+    known = option_names(type(runner).run)
     return progress() if known is None or "event_processors" in known else []
 
 

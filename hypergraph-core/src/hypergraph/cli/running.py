@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import sys
 import traceback
-import typing
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -54,6 +52,7 @@ _KINDS = (
     WorkflowBusyError,
 )
 
+option_names = deferred("hypergraph.config.running:option_names")
 _load_runner = deferred("hypergraph.config:load_runner")
 _inspect = deferred("hypergraph.runners:inspect")
 _checkpointer = deferred("hypergraph.checkpointers:SqliteCheckpointer")
@@ -103,7 +102,7 @@ def options_of(
     """
     found = {name: getattr(arguments, name, None) for name in given}
     found = {name: value for name, value in found.items() if value not in (None, False)}
-    known = option_names(getattr(runner, method))
+    known = option_names(getattr(type(runner), method))
     for name in found:
         if known is not None and name not in known:
             option = f"--{name.replace('_', '-')}"
@@ -125,23 +124,6 @@ def _classes() -> Iterator[tuple[str, type[BaseRunner]]]:
     for name, info in _inspect().items():
         if info.error is None:
             yield name, get(name)
-
-
-def option_names(method: Callable[..., Any]) -> frozenset[str] | None:
-    """Return the names that a method takes by keyword, or ``None`` where it takes any."""
-    found: set[str] = set()
-    for parameter in inspect.signature(method).parameters.values():
-        if parameter.kind is not parameter.VAR_KEYWORD:
-            found.add(parameter.name)
-            continue
-        try:
-            hint = typing.get_type_hints(method)[parameter.name]
-        except Exception:  # no annotation, or one that cannot be read
-            return None
-        if typing.get_origin(hint) is not typing.Unpack:
-            return None
-        found.update(typing.get_args(hint)[0].__annotations__)
-    return frozenset(found)
 
 
 # --- the runner -------------------------------------------------------------------------------

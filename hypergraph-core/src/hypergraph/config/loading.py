@@ -56,7 +56,7 @@ def named_runner(name: str | None) -> BaseRunner:
     memory is there for the next one who names it.
     """
     cls, settings, key = _looked_up(name)
-    if not settings:
+    if not key.path:  # it is not configured
         return _made(cls, settings, key)
     kept = _kept.get(key.path)
     if kept is None or kept[:2] != (cls, settings):

@@ -18,6 +18,8 @@ from hypergraph.graph import Graph
 from hypergraph.results import RunResult
 from hypergraph.runners.base import BaseRunner, chosen_inputs
 
+_NO_OPTIONS = {"self", "graph", "inputs", "values"}
+
 _run_in_own_loop = deferred("hypergraph.runners.loops:run_in_own_loop")
 
 
@@ -65,7 +67,7 @@ def _result(runner: BaseRunner, result: Any) -> RunResult:
 
 
 def _check_options(runner: BaseRunner, options: Mapping[str, Any]) -> None:
-    known = _options_of(type(runner).run) if options else None
+    known = option_names(type(runner).run) if options else None
     for name in options:
         if known is not None and name not in known:
             cls = type(runner).__name__
@@ -77,16 +79,17 @@ def _check_options(runner: BaseRunner, options: Mapping[str, Any]) -> None:
 
 
 @functools.cache
-def _options_of(method: Callable[..., Any]) -> tuple[str, ...] | None:
-    """Return the options that a runner's ``run`` takes; ``None`` if it does not tell."""
+def option_names(method: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Return the options that the ``run`` or ``map`` of a class of runners takes; ``None`` if it does
+    not tell."""
     found: list[str] = []
     for parameter in inspect.signature(method).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "values":
-            found.append(parameter.name)
-        elif parameter.kind is parameter.VAR_KEYWORD:
+        if parameter.kind is parameter.VAR_KEYWORD:
             try:
                 (table,) = get_args(get_type_hints(method)[parameter.name])
                 found += get_type_hints(table)
             except Exception:  # it takes anything, or does not tell what
                 return None
-    return tuple(found)
+        elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            found.append(parameter.name)
+    return tuple(name for name in found if name not in _NO_OPTIONS)

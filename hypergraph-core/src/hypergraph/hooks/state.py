@@ -176,10 +176,10 @@ def load() -> None:
 
 
 def _installed() -> tuple[Plugin, ...]:
-    off = os.environ.get(VARIABLE, "").strip().lower()
-    if off in _ALL or not offers(GROUP):
+    off = os.environ.get(VARIABLE, "").strip()
+    if off.lower() in _ALL or not offers(GROUP):
         return ()
-    names = frozenset() if off in _NONE else frozenset(map(str.strip, off.split(",")))
+    names = frozenset() if off.lower() in _NONE else frozenset(map(str.strip, off.split(",")))
     found: tuple[Plugin, ...] = _read_installed(names)
     return found
 

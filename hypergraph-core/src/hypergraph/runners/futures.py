@@ -123,6 +123,7 @@ class _Driver:
                     failures[index] = error
                     for task in tasks:
                         task.cancel()
+                    return  # and begin nothing more
 
         tasks = [asyncio.create_task(work()) for _ in range(width)]
         await asyncio.gather(*tasks, return_exceptions=True)

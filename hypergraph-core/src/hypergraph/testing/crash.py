@@ -26,6 +26,7 @@ from hypergraph.checkpointers import (
 from hypergraph.content import register_key
 from hypergraph.graph import Graph
 from hypergraph.nodes import CallableNode
+from hypergraph.testing.kit import Journal
 from hypergraph.testing.twins import twin
 
 
@@ -78,9 +79,7 @@ class Executions:
         if self.file is None:
             self._seen.append(path)
         else:
-            opened = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            os.write(opened, f"{path}\n".encode())
-            os.close(opened)
+            Journal(Path(self.file)).note(path)
         if self.before is not None:
             self.before(path)
 
@@ -89,7 +88,7 @@ class Executions:
         """The path of every call so far, in order."""
         if self.file is None:
             return list(self._seen)
-        return Path(self.file).read_text().splitlines() if os.path.exists(self.file) else []
+        return Journal(Path(self.file)).lines
 
     @property
     def counts(self) -> Counter[str]:

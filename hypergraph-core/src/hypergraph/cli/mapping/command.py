@@ -190,7 +190,7 @@ def _map_batch(job: _Job, columns: tuple[str, ...], items: list[Item]) -> bool:
     sink.begin(items)
     inputs = {**job.shared, **{name: [given[name] for *_, given in items] for name in columns}}
     options = dict(job.options)
-    known = option_names(job.runner.map)
+    known = option_names(type(job.runner).map)
     if known is None or "event_processors" in known:
         options["event_processors"] = [Finished(sink)]
     try:

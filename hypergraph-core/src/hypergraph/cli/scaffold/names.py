@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import hypergraph
 from hypergraph import runners
 from hypergraph.cli.errors import UsageError
-from hypergraph.discovery import installed_version, offers
+from hypergraph.discovery import installed_version, normalized, offers
 from hypergraph.runners.registry import GROUP, KNOWN
 
 _VALID = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")  # as packages are named
@@ -42,7 +42,7 @@ def names_for(given: str) -> Names:
             f"{given!r} cannot be the name of a package: use letters, digits and dashes, "
             "such as my-runner"
         )
-    name = re.sub(r"[-_.]+", "-", given).lower()  # one name, however it is spelled
+    name = normalized(given)
     module = name.replace("-", "_")
     class_name = "".join(part.capitalize() for part in name.split("-"))
     class_name += "" if class_name.endswith("Runner") else "Runner"

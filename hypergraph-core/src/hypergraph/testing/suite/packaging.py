@@ -12,13 +12,13 @@ from typing import Any
 
 from importlib_metadata import distribution, packages_distributions
 
-from hypergraph.discovery import offers
+from hypergraph.discovery import normalized, offers
 from hypergraph.runners.base import BaseRunner
+from hypergraph.runners.registry import GROUP
 from hypergraph.testing.kit import skip
 from hypergraph.testing.suite.base import RunnerRules
 
 CORE = "hypergraph-core"
-GROUP = "hypergraph.runners"
 LOADED = """
 import json, sys, threading
 import hypergraph.runners
@@ -98,7 +98,7 @@ class PackagingRules(RunnerRules):
             offer.entry_point.module
             for offered in offers(GROUP).values()
             for offer in offered
-            if offer.distribution not in {_normal(name) for name in required}
+            if offer.distribution not in {normalized(name) for name in required}
         }
         assert sorted(others & modules) == [], (
             "import other runners when they are needed, or require their distributions"
@@ -125,8 +125,4 @@ def _parts(requirement: str) -> tuple[str, str]:
     """Return the name of what is required, and the rest: its versions, and when."""
     match = re.match(r"[A-Za-z0-9._-]+", requirement)
     name = match[0] if match else ""
-    return _normal(name), requirement[len(name) :].partition(";")[0]
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return normalized(name), requirement[len(name) :].partition(";")[0]

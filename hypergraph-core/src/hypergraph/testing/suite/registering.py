@@ -8,11 +8,10 @@ import re
 from hypergraph import runners
 from hypergraph.discovery import Offer, offers
 from hypergraph.runners.base import BaseRunner
-from hypergraph.runners.registry import IN_PROCESS, KNOWN
+from hypergraph.runners.registry import GROUP, IN_PROCESS, KNOWN
 from hypergraph.testing.kit import fail, skip
 from hypergraph.testing.suite.base import RunnerRules
 
-GROUP = "hypergraph.runners"
 A_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
