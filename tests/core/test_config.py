@@ -521,6 +521,14 @@ def test_text_is_text(write: Write) -> None:
     assert settings_of(load_runner("own"))["url"] == "${HOME} $HOME {0} %s `id` $(id)"
 
 
+def test_tables_and_lists_within_a_table_are_dicts_and_lists(tmp_path: Path) -> None:
+    key = Key(source="file", directory=tmp_path)
+    table = checked({"runners": {"own": {"extra": {"a": [1, {"b": 2}]}}}}, key).runners["own"]
+    found = fitted(table["extra"], dict[str, object], key)
+    assert found == {"a": [1, {"b": 2}]}
+    assert [type(inside) for inside in found["a"]] == [int, dict]
+
+
 # --- the same runner for whoever names it -----------------------------------------------------------
 
 
@@ -622,6 +630,16 @@ def test_the_settings_of_another_class_are_not_mixed_in(
     plugin({"runners": {"local": {"use": "own", "url": "x"}}})
     write('[runners.local]\nuse = "async"\nmax_concurrency = 2')
     assert type(load_runner("local")) is AsyncRunner
+
+
+def test_a_plugin_is_asked_once_for_all_that_is_configured(
+    write: Write, plugin: Callable[..., None]
+) -> None:
+    asked: list[Any] = []
+    plugin(asked.append)
+    write("[runners.a]\nuse = 'own'\n[runners.b]\nuse = 'own'")
+    assert configured() == {"a": "own", "b": "own"}
+    assert len(asked) == 1
 
 
 def test_a_plugin_sees_the_file_and_cannot_change_it(

@@ -133,6 +133,19 @@ class Anything(Own):
         return {}
 
 
+class Plain(Own):
+    """Takes its option as a plain parameter."""
+
+    def run(self, graph: Graph, inputs: Any = None, values: Any = None, mark: str = "") -> Any:
+        return {"mark": mark}
+
+
+def test_an_option_that_is_a_plain_parameter_is_one() -> None:
+    assert hypergraph.run(GRAPH, {"x": 1}, runner=Plain, mark="m")["mark"] == "m"
+    with pytest.raises(TypeError, match=r"no option 'mrak'\. Did you mean 'mark'\?.*: mark\. "):
+        hypergraph.run(GRAPH, {"x": 1}, runner=Plain, mrak="m")
+
+
 @pytest.mark.parametrize(
     ("runner", "option", "message"),
     [

@@ -234,7 +234,7 @@ def test_cells_without_annotation_stay_text_and_that_is_said(run: Run, place: Pa
         (
             "a.csv",
             b"text,more\n1,1\n1,secret\n",
-            "line 3: 'more' is annotated int, and the cell is none",
+            "line 3: 'more' is annotated int, which the cell does not say",
         ),
         ("a.parquet", b"PAR1 secret", "a.parquet: not a Parquet file, or a damaged one"),
         ("a.txt", b"", "'a.txt' does not say what it is by its name; add --format"),
@@ -420,7 +420,7 @@ def test_whatever_an_exception_is_it_can_be_told() -> None:
 
 def test_a_file_of_earlier_failures_goes_when_none_fails(run: Run, place: Path) -> None:
     write_rows(place / "a.jsonl", [{"text": "1"}])
-    (place / "a.jsonl.errors.jsonl").write_text("{}\n")
+    (place / "a.jsonl.errors.jsonl").write_text('{"$error": {}}\n')
     assert run("steps:graph", "a.jsonl", "--on-error", "return")[0] == 0
     assert not (place / "a.jsonl.errors.jsonl").exists()
 
@@ -661,3 +661,45 @@ def test_progress_is_drawn_on_a_terminal_and_wiped(place: Path) -> None:
     assert len(lines(done.stdout)) == 2
     assert drawn.startswith("\r\x1b[K1 item (50%)")
     assert "\r\x1b[Khypergraph: 2 items in " in drawn
+
+
+def test_a_file_that_holds_something_else_is_not_taken_for_failures(run: Run, place: Path) -> None:
+    write_rows(place / "a.jsonl", [{"text": "1"}])
+    (place / "notes.txt").write_text("mine\n")
+    code, _, err = run("steps:graph", "a.jsonl", "--on-error", "return", "--errors", "notes.txt")
+    assert code == 2
+    assert "notes.txt is there and holds no failed items" in err
+    assert (place / "notes.txt").read_text() == "mine\n"
+
+
+def test_a_row_that_does_not_fit_is_an_item_that_failed(run: Run, place: Path) -> None:
+    write_rows(place / "a.jsonl", [{"text": "1"}, {"other": "2"}, {"text": "3"}])
+    code, out, _ = run("steps:graph", "a.jsonl", "--on-error", "return")
+    assert code == 1
+    assert [line is None for line in lines(out)] == [False, True, False]
+    (failed,) = lines((place / "a.jsonl.errors.jsonl").read_text())
+    assert (failed["other"], failed["$error"]["index"]) == ("2", 1)
+
+
+def test_a_cell_that_does_not_fit_is_an_item_that_failed(run: Run, place: Path) -> None:
+    (place / "a.csv").write_text("text,more\n1,1\n1,secret\n1,2\n")
+    code, out, _ = run("steps:graph", "a.csv", "--on-error", "return")
+    assert code == 1
+    assert [line is None for line in lines(out)] == [False, True, False]
+    (failed,) = lines((place / "a.csv.errors.jsonl").read_text())
+    assert failed["more"] == "secret"
+    assert "secret" not in failed["$error"]["message"]
+
+
+def test_what_nodes_print_is_not_among_the_lines(run: Run, place: Path) -> None:
+    (place / "chatty.py").write_text(
+        "from hypergraph import Graph, node\n"
+        "graph = Graph([node(lambda x: print('hello') or x, name='same', output_name='y')])\n"
+    )
+    write_rows(place / "a.jsonl", [{"x": 1}])
+    try:
+        code, out, err = run("chatty:graph", "a.jsonl")
+    finally:
+        sys.modules.pop("chatty", None)
+    assert (code, lines(out)) == (0, [{"y": 1}])
+    assert "hello" in err

@@ -384,7 +384,12 @@ def test_the_demo_works_on_the_real_library(
 
 
 @pytest.mark.parametrize(
-    ("argument", "code", "said"), [("3", 3, ""), ("'enough'", 1, "enough\n"), ("", 0, "")]
+    ("argument", "code", "said"),
+    [
+        ("3", 3, ""),
+        ("'enough'", 1, "enough\n"),
+        ("", 1, "hypergraph: a node ended the program by sys.exit()\n"),
+    ],
 )
 def test_a_node_may_end_the_process(
     run: Any, place: Path, argument: str, code: int, said: str

@@ -21,6 +21,7 @@ from hypergraph.cli.running import (
     finished,
     is_usage,
     names,
+    nodes_at_work,
     opened,
     option_names,
     options_of,
@@ -106,7 +107,8 @@ def _result(
     if listeners:
         options["event_processors"] = listeners
     try:
-        result = finished(runner.run(graph, inputs, **options))
+        with nodes_at_work(results_only=arguments.json):
+            result = finished(runner.run(graph, inputs, **options))
     except Exception as error:
         if is_usage(error):
             say_how_to_fix_it_here(error, arguments.target)

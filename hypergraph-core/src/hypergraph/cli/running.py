@@ -174,6 +174,21 @@ def finished(result: Any) -> Any:
     return asyncio.run(wait())
 
 
+@contextlib.contextmanager
+def nodes_at_work(*, results_only: bool) -> Iterator[None]:
+    """Surrounds a run: a node that ends the program has failed; where stdout is for results only, what
+    nodes print goes to stderr."""
+    elsewhere = results_only and sys.stderr is not None
+    try:
+        with contextlib.redirect_stdout(sys.stderr) if elsewhere else contextlib.nullcontext():
+            yield
+    except SystemExit as stop:
+        if stop.code:
+            raise
+        print("hypergraph: a node ended the program by sys.exit()", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 

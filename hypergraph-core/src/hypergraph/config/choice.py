@@ -7,7 +7,7 @@ the file, the plugins. It knows names and tables, and no runner.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,17 +64,22 @@ def configured() -> Mapping[str, str]:
 
     Raises `ConfigError` if the file cannot be used.
     """
-    names = {name for config in _configurations() for name in config.runners}
-    entries = {name: entry_of(name) for name in sorted(names)}
+    configurations = tuple(_configurations())
+    names = {name for config in configurations for name in config.runners}
+    entries = {name: _entry(name, configurations) for name in sorted(names)}
     return {name: entry.use.value for name, entry in entries.items() if entry is not None}
 
 
 def entry_of(name: str) -> Entry | None:
     """Return what is configured under a name, or ``None``. Raises `ConfigError`."""
+    return _entry(name, _configurations())
+
+
+def _entry(name: str, configurations: Iterable[ConfigFile]) -> Entry | None:
     use: Given | None = None
     settings: dict[str, Given] = {}
     place: Key | None = None
-    for config in _configurations():
+    for config in configurations:
         table = config.runners.get(name)
         if table is None:
             continue

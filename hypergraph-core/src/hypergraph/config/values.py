@@ -99,7 +99,7 @@ def fitted(value: Any, wanted: Any, key: Key) -> Any:
             items = [fitted(one, item, key.at(at)) for at, one in enumerate(value)]
             return tuple(items) if get_origin(arm) is tuple else items
         with contextlib.suppress(msgspec.ValidationError, TypeError):
-            return msgspec.convert(value, arm, strict=True)
+            return msgspec.convert(_thawed(value), arm, strict=True)
     raise _misfit(value, wanted, key)
 
 

@@ -1,6 +1,7 @@
 """Carrying out a flow: the one loop between a flow and the runner that carries out its effects.
 
 Rule of this file: how an effect is done is told by a table of handlers, one per type; why, by the flow.
+What has no handler is a flow itself, or all of several, which are done one by one.
 The loop is a coroutine that suspends only where a handler has to wait, so a runner whose handlers never
 do runs it with `run_now`, without any event loop. Flows within flows are kept on a list, not on
 Python's stack, so nesting costs no recursion.
@@ -41,10 +42,8 @@ class Escaped:
 
 
 async def drive(flow: Flow, handlers: Handlers, emit: Dispatcher | None) -> Any:
-    """Carry out a flow to its end and return its result. Exceptions leave as they are.
-
-    What has no handler is a flow, or all of several, done one by one. ``emit`` reports bad listeners.
-    """
+    """Carry out a flow to its end and return its result. Exceptions leave as they are, and a listener's
+    are reported to ``emit``."""
     handler_of = handlers.get
     outer: list[Flow] = []
     send = step = flow.send

@@ -50,8 +50,8 @@ def hypergraph_event_processors(runner: Any) -> Iterable[Any] | None:
 
     An error is warned of, and this plugin does not listen to that runner.
 
-    Called once for each runner, before its first run. Runs nested in others are heard through the
-    outermost one.
+    Called once for each runner of the engine, before its first run; one that has a machinery of its own
+    is not asked. Runs nested in others are heard through the outermost one.
     """
 
 

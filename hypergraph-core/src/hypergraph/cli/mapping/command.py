@@ -27,6 +27,7 @@ from hypergraph.cli.mapping.sink import ERROR, Finished, Item, Sink
 from hypergraph.cli.running import (
     is_usage,
     names,
+    nodes_at_work,
     opened,
     option_names,
     options_of,
@@ -36,7 +37,7 @@ from hypergraph.cli.running import (
 )
 from hypergraph.cli.target import load_graph
 from hypergraph.cli.values import read_inputs
-from hypergraph.errors import MissingInputError, UnknownInputError, did_you_mean
+from hypergraph.errors import InputError, MissingInputError, UnknownInputError, did_you_mean
 from hypergraph.execution.places import place_item
 from hypergraph.graph import Graph
 from hypergraph.runners import BaseRunner
@@ -61,6 +62,11 @@ class _Job:
     sink: Sink
     meter: Meter
 
+    @property
+    def tolerant(self) -> bool:
+        """Whether the map goes on past failures."""
+        return bool(self.arguments.on_error == "return")
+
 
 def map_file(arguments: argparse.Namespace) -> int:
     """Run the graph for each row; returns the exit code."""
@@ -68,6 +74,10 @@ def map_file(arguments: argparse.Namespace) -> int:
     shared = read_inputs(arguments.input)
     errors = _errors_file(arguments)
     _refuse_same_file(arguments.file, arguments.output, errors)
+    if errors is not None and not _may_hold_errors(errors):
+        raise UsageError(
+            f"{errors} is there and holds no failed items; name another file by --errors"
+        )
     with ExitStack() as stack:
         rows = open_rows(arguments.file, arguments.format, stack, arguments.batch_size)
         runner = stack.enter_context(opened(arguments.runner))
@@ -79,7 +89,8 @@ def map_file(arguments: argparse.Namespace) -> int:
             options_of(arguments, runner, "map", ("on_error",))
             options["on_error"] = "return"
         output, failures = Lines(arguments.output), None if errors is None else Lines(errors)
-        meter = Meter(rows.fraction)
+        in_the_way = arguments.output is None and sys.stdout is not None and sys.stdout.isatty()
+        meter = Meter(rows.fraction, hidden=in_the_way)
         keep = names(arguments.keep or "")
         sink = Sink(
             output,
@@ -115,6 +126,16 @@ def _errors_file(arguments: argparse.Namespace) -> str | None:
     return str(arguments.errors or f"{shown(arguments.file)}.errors.jsonl")
 
 
+def _may_hold_errors(path: str) -> bool:
+    """Say whether a file is missing, empty, or one that an earlier map has written."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline()
+    except OSError:  # opening it to write will say why
+        return True
+    return not first or f'"{ERROR}"'.encode() in first
+
+
 def _refuse_same_file(source: str, *targets: str | None) -> None:
     """Refuse to write where rows are read, or two things to one file. Raises ``UsageError``."""
     used = [] if source == STDIN else [source]
@@ -134,10 +155,14 @@ def _carried_out(job: _Job, output: Lines, failures: Lines | None) -> int:
     """Map all batches, and close the files whatever happens; returns the exit code."""
     code, done = 1, False
     try:
-        for batch in _batches(job):
+        for columns, items, wrong in _batches(job):
+            if wrong is not None:
+                job.sink.begin(items)
+                job.sink.add(0, wrong)
+                continue
             if not job.sink.done:
-                _look_at_first(job, *batch)
-            if not _map_batch(job, *batch):
+                _look_at_first(job, columns, items)
+            if not _map_batch(job, columns, items):
                 break
         else:
             code, done = (1 if job.sink.failed else 0), True
@@ -174,7 +199,9 @@ def _summary(job: _Job, failures: Lines | None) -> str:
     written = f"hypergraph: {sink.done:,} item{'' if sink.done == 1 else 's'} in {seconds:.1f} s"
     if failures is None or failures.path is None or not sink.failed:
         return written
-    again = f"hypergraph map {shlex.quote(job.arguments.target)} {shlex.quote(failures.path)}"
+    given = {name: getattr(job.arguments, name) for name in ("runner", "select", "keep")}
+    more = [part for name, text in given.items() if text for part in (f"--{name}", text)]
+    again = shlex.join(["hypergraph", "map", job.arguments.target, failures.path, *more])
     return (
         f"{written}, {sink.failed:,} of them failed: {failures.path} holds them with their errors.\n"
         f"  To map them again: {again}"
@@ -194,8 +221,11 @@ def _map_batch(job: _Job, columns: tuple[str, ...], items: list[Item]) -> bool:
     if known is None or "event_processors" in known:
         options["event_processors"] = [Finished(sink)]
     try:
-        result = job.runner.map(job.graph, inputs, map_over=list(columns), **options)
-        sink.add_all(job.loop.run(_awaited(result)) if isinstance(result, Awaitable) else result)
+        with nodes_at_work(results_only=arguments.output is None):
+            result = job.runner.map(job.graph, inputs, map_over=list(columns), **options)
+            if isinstance(result, Awaitable):
+                result = job.loop.run(_awaited(result))
+        sink.add_all(result)
     except KeyboardInterrupt:
         if sink.broken is not None:
             raise sink.broken from None
@@ -204,6 +234,9 @@ def _map_batch(job: _Job, columns: tuple[str, ...], items: list[Item]) -> bool:
         raise
     except Exception as error:
         if is_usage(error):
+            if isinstance(error, InputError) and job.tolerant and sink.done:
+                sink.add_all([error] * len(items))  # these rows lack something that others have
+                return True
             say_how_to_fix_it_here(error, arguments.target)
             _say_how_columns_fit(error, columns)
             raise
@@ -246,32 +279,41 @@ def _report(job: _Job, error: Exception, items: list[Item]) -> None:
 # --- batches ----------------------------------------------------------------------------------
 
 
-def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
+def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[Item], UsageError | None]]:
     """Yield runs of rows that give the same inputs: the names, and number, row and inputs of each.
 
-    What is wrong with a row is raised when those before it have been mapped.
+    What is wrong with a row is raised when those before it have been mapped; or it is yielded with the
+    row alone, where the map goes on past failures.
     """
     columns: tuple[str, ...] = ()
     batch: list[Item] = []
     wrong: UsageError | None = None
     rows = iter(job.rows.rows)
     while wrong is None:
+        row = None
         try:
             number, row = next(rows)
             given = _given(job, number, row)
         except StopIteration:
             break
         except UsageError as error:
-            wrong = error
-            break
+            if row is None or not job.tolerant:
+                wrong = error
+                break
+            if batch:
+                yield columns, batch, None
+                batch = []
+            job.meter.read += 1
+            yield (), [(number, row, {})], error
+            continue
         if batch and (tuple(given) != columns or len(batch) >= job.arguments.batch_size):
-            yield columns, batch
+            yield columns, batch, None
             batch = []
         columns = tuple(given)
         batch.append((number, row, given))
         job.meter.read += 1
     if batch:
-        yield columns, batch
+        yield columns, batch, None
     if wrong is not None:
         raise wrong
 
@@ -319,4 +361,6 @@ def _value(job: _Job, text: Any, name: str, where: str) -> Any:
         return read_cell(text, job.hints[name])
     except (ValueError, RecursionError):
         kind = name_of(job.hints[name])
-        raise UsageError(f"{where}: {name!r} is annotated {kind}, and the cell is none") from None
+        raise UsageError(
+            f"{where}: {name!r} is annotated {kind}, which the cell does not say"
+        ) from None

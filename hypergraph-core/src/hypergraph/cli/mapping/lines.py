@@ -10,6 +10,7 @@ import stat
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 from hypergraph.cli.errors import UsageError
 
@@ -27,6 +28,7 @@ class Lines:
         self._file: int | None = None
         self._whole = 0  # where the last whole line ends
         self._begun = self._new = False
+        self._stdout = sys.stdout  # while nodes are at work it may stand for another stream
         if path is None:
             if sys.stdout is None:
                 raise UsageError("there is no stdout to write to; add --output FILE")
@@ -51,8 +53,8 @@ class Lines:
         data = b"".join(self._held)
         self._held, self._size, self._flushed = [], 0, time.monotonic()
         if self._file is None:
-            if data and sys.stdout is not None:
-                _print(data)
+            if data and self._stdout is not None:
+                _print(data, self._stdout)
             return
         self._begin()
         try:
@@ -96,14 +98,12 @@ class Lines:
                     Path(self.path).unlink(missing_ok=True)
 
 
-def _print(data: bytes) -> None:
+def _print(data: bytes, stdout: TextIO) -> None:
     """Write whole lines to stdout, at once where it is a file or a pipe: no buffer cuts them in two."""
-    assert sys.stdout is not None
-    sys.stdout.flush()  # what nodes have printed comes before
     try:
-        file = sys.stdout.fileno()
+        file = stdout.fileno()
     except OSError:  # a stream in memory
-        sys.stdout.write(data.decode("ascii"))
+        stdout.write(data.decode("ascii"))
         return
     before = os.fstat(file).st_size if stat.S_ISREG(os.fstat(file).st_mode) else None
     try:

@@ -1,6 +1,7 @@
 """How far a map is, on stderr.
 
-Rule of this file: one line that is written over, where somebody watches; nothing where nobody does.
+Rule of this file: one line that is written over, where somebody watches; nothing where nobody does, nor
+where the results themselves go to the same terminal.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ _SECONDS = 0.1  # between two drawings
 class Meter:
     """Shows the count of items, how fast they go, and when they will be through if that is known."""
 
-    def __init__(self, fraction: Callable[[], float | None]) -> None:
+    def __init__(self, fraction: Callable[[], float | None], *, hidden: bool = False) -> None:
         self.began = time.monotonic()
         self.read = 0  # items that have been read, of the fraction
         self._fraction = fraction
-        self._stream = sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None
+        watched = sys.stderr is not None and sys.stderr.isatty() and not hidden
+        self._stream = sys.stderr if watched else None
         self._shown = 0.0
 
     @property

@@ -37,7 +37,9 @@ def check_runner(arguments: argparse.Namespace) -> int:
         progress.end()
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.text().rstrip())
     code = 0 if report.ok else 1
-    if report.unfinished:  # their threads, and what those wait for, would keep the process from ending
+    if (
+        report.unfinished
+    ):  # their threads, and what those wait for, would keep the process from ending
         sys.stdout.flush()
         os._exit(code)
     return code

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypergraph.capabilities import RunnerCapabilities
@@ -136,8 +136,10 @@ def _registered(info: RunnerInfo) -> Known:
 
 
 def _configured(name: str, use: str, registered: dict[str, Known]) -> Known:
-    if use in registered:
-        one = registered[use]
+    one = registered.get(use)
+    if (one is None or one.state == OK) and isinstance(made := make(name), Known):
+        return replace(made, use=use)
+    if one is not None:
         return Known(
             name=name,
             state=one.state,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from hypergraph.errors import HypergraphWarning
 from hypergraph.events import (
@@ -26,22 +25,11 @@ from hypergraph.testing.suite.dags import DIAMOND
 from hypergraph.testing.suite.gates import is_even, left, right
 from hypergraph.testing.suite.generators import chunks
 from hypergraph.testing.suite.mapping import invert
-from hypergraph.testing.suite.surroundings import Surroundings
+from hypergraph.testing.suite.surroundings import Surroundings, Told
 
 
-class Listener:
-    """Keeps all events."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def on_event(self, event: Event) -> None:
-        """Keep the event."""
-        self.events.append(event)
-
-    def of(self, *kinds: Any) -> list[Any]:
-        """Return the events of these types."""
-        return [event for event in self.events if type(event) in kinds]
+class Listener(Told):
+    """Keeps all events, and tells them in short."""
 
     def steps(self) -> list[str]:
         """Return events as short texts such as ``"NodeStart double"``."""

@@ -15,10 +15,11 @@ from importlib_metadata import distribution, packages_distributions
 from hypergraph.discovery import normalized, offers
 from hypergraph.runners.base import BaseRunner
 from hypergraph.runners.registry import GROUP
-from hypergraph.testing.kit import skip
+from hypergraph.testing.kit import fail, skip
 from hypergraph.testing.suite.base import RunnerRules
 
 CORE = "hypergraph-core"
+PATIENCE = 45  # seconds for an import
 LOADED = """
 import json, sys, threading
 import hypergraph.runners
@@ -77,9 +78,12 @@ class PackagingRules(RunnerRules):
         """Import the class's package in a fresh interpreter; return its threads and modules."""
         self.distribution_of(runner)
         command = [sys.executable, "-c", LOADED, type(runner).__module__]
-        answer = subprocess.run(  # noqa: S603  our own interpreter
-            command, check=False, capture_output=True, text=True
-        )
+        try:
+            answer = subprocess.run(  # noqa: S603  our own interpreter
+                command, check=False, capture_output=True, text=True, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired:
+            fail(f"Importing {type(runner).__module__} has not ended within {PATIENCE} seconds.")
         assert answer.returncode == 0, f"it cannot be imported by itself:\n{answer.stderr}"
         threads, modules = json.loads(answer.stdout.splitlines()[-1])
         return threads, set(modules)

@@ -169,9 +169,9 @@ class Told:
         """Keep the event."""
         self.events.append(event)
 
-    def of(self, kind: type[Event]) -> list[Any]:
-        """Return the events of this type."""
-        return [event for event in self.events if type(event) is kind]
+    def of(self, *kinds: type[Event]) -> list[Any]:
+        """Return the events of these types."""
+        return [event for event in self.events if type(event) in kinds]
 
 
 def never(lines: list[str], x: int) -> bool:
