@@ -116,6 +116,17 @@ def cells(out: str) -> list[list[str]]:
 # --- check ------------------------------------------------------------------------------------
 
 
+def test_a_runner_whose_configuration_is_wrong_runs_nothing(run: Run, place: Path) -> None:
+    (place / "hypergraph.toml").write_text('[runners.mine]\nuse = "able"\nsise = 4\n')
+    code, out, _ = run("check", "steps:graph", "--json")
+    (mine,) = [one for one in json.loads(out)["runners"] if one["name"] == "mine"]
+    assert (mine["can_run"], code) == (False, 0)
+    assert "sise" in mine["problems"][0]["message"]
+    _, out, _ = run("runners", "list", "--json")
+    (mine,) = [one for one in json.loads(out) if one["name"] == "mine"]
+    assert mine["state"] == "broken"
+
+
 def test_check_says_who_can_what_stops_the_others_and_what_would_help(run: Run) -> None:
     code, out, err = run("check", "steps:waiting", "--json")
     assert (code, err) == (0, "")

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 from hypergraph._deferred import deferred
 from hypergraph.config.loading import named_runner
 from hypergraph.config.resolving import resolve_runner
-from hypergraph.errors import RunnerAPIError, did_you_mean
+from hypergraph.errors import did_you_mean
 from hypergraph.graph import Graph
 from hypergraph.results import RunResult
 from hypergraph.runners.base import BaseRunner, chosen_inputs
@@ -44,26 +44,13 @@ def run(
     given = chosen_inputs(inputs, values)
     _check_options(chosen, options)
     if not chosen.capabilities.returns_coroutine:
-        return _result(chosen, chosen.run(graph, given, **options))
+        return chosen.as_run_result(chosen.run(graph, given, **options))
 
     async def whole_run() -> RunResult:
-        return _result(chosen, await chosen.run(graph, given, **options))
+        return chosen.as_run_result(await chosen.run(graph, given, **options))
 
     result: RunResult = _run_in_own_loop(whole_run)
     return result
-
-
-def _result(runner: BaseRunner, result: Any) -> RunResult:
-    if isinstance(result, RunResult):
-        return result
-    if isinstance(result, Mapping):
-        return RunResult(values=dict(result))
-    raise RunnerAPIError(
-        f"{type(runner).__name__}.run() returned {type(result).__name__}, which is no result.",
-        where=f"runner {runner.name!r}",
-        fix="return a mapping or a RunResult",
-        name=runner.name,
-    )
 
 
 def _check_options(runner: BaseRunner, options: Mapping[str, Any]) -> None:

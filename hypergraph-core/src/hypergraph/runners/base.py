@@ -155,14 +155,15 @@ class BaseRunner(ABC):
         result = self.run(graph, {**values, **context.answers}, **options)
         if self.capabilities.returns_coroutine:
             return self._awaited(result)
-        return self._as_run_result(result)
+        return self.as_run_result(result)
 
     async def _awaited(self, result: Any) -> RunResult:
         if not isinstance(result, Awaitable):
             raise self._unusable(result, "declare returns_coroutine=False, or make run() async")
-        return self._as_run_result(await result)
+        return self.as_run_result(await result)
 
-    def _as_run_result(self, result: Any) -> RunResult:
+    def as_run_result(self, result: Any) -> RunResult:
+        """Return what ``run()`` gave as a `RunResult`. Raises `RunnerAPIError` for what holds no outputs."""
         if isinstance(result, RunResult):
             return result
         if isinstance(result, Mapping):
@@ -174,7 +175,7 @@ class BaseRunner(ABC):
     def _unusable(self, result: Any, fix: str) -> RunnerAPIError:
         runner = type(self).__name__
         return RunnerAPIError(
-            f"{runner}.run() returned {type(result).__name__}, which a nested graph cannot use.",
+            f"{runner}.run() returned {type(result).__name__}, which holds no outputs.",
             where=f"runner {self.name!r}",
             fix=fix,
             name=self.name,

@@ -239,6 +239,8 @@ def _map_batch(job: _Job, columns: tuple[str, ...], items: list[Item]) -> bool:
                 return True
             say_how_to_fix_it_here(error, arguments.target)
             _say_how_columns_fit(error, columns)
+            if isinstance(error, InputError):
+                error.where += f", {shown(arguments.file)} {job.rows.unit} {items[0][0]}"
             raise
         if (refusal := refused(error, job.runner, options)) is not None:
             raise refusal from None

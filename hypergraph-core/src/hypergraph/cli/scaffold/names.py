@@ -80,6 +80,7 @@ def _importable(module: str) -> bool:
 
 def _core_versions() -> str:
     """Return the versions that are compatible with the one that is installed."""
-    major, minor = map(int, (installed_version("hypergraph-core") or "0.1").split(".")[:2])
+    numbers = re.findall(r"\d+", installed_version("hypergraph-core") or "0.1")  # of 0.2rc1, say
+    major, minor = map(int, [*numbers, "0"][:2])
     above = f"{major}.{minor + 1}" if major == 0 else f"{major + 1}"
     return f">={major}.{minor},<{above}"
