@@ -90,6 +90,7 @@ def test_the_name_of_a_runner_that_is_installed_is_refused(monkeypatch: pytest.M
     [
         ("0.1.0", ">=0.1,<0.2"),
         ("0.12.3rc1", ">=0.12,<0.13"),
+        ("0.2rc1", ">=0.2,<0.3"),
         ("2.5.1", ">=2.5,<3"),
         (None, ">=0.1,<0.2"),
     ],

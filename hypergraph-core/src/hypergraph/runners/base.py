@@ -163,7 +163,7 @@ class BaseRunner(ABC):
         return self.as_run_result(await result)
 
     def as_run_result(self, result: Any) -> RunResult:
-        """Return what ``run()`` gave as a `RunResult`. Raises `RunnerAPIError` if it holds no outputs."""
+        """Return what ``run()`` gave as a `RunResult`; raises `RunnerAPIError` if it has no outputs."""
         if isinstance(result, RunResult):
             return result
         if isinstance(result, Mapping):
