@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 import time
 
@@ -339,3 +341,33 @@ def test_a_runner_of_futures_begins_nothing_after_a_failure(at_once, monkeypatch
         ThreadPoolRunner().map(Graph([node(invert)]), {"x": [1, 0, 2, 3, 4]}, map_over="x")
     assert set(called) <= {1, 0, 2}
     assert called.index(0) >= len(called) - (2 if at_once > 1 else 1)
+
+
+HELD_UP = """
+import asyncio, os, signal, sys, threading, time
+from hypergraph import Graph, SyncRunner, node
+
+@node(output_name="y")
+async def hang(x):
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    await asyncio.sleep(60)
+
+graph = Graph([Graph([hang], name="inner").as_node(runner="async")])
+
+async def main():
+    SyncRunner().run(graph, {"x": 1})
+
+began = time.monotonic()
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    sys.exit(0 if time.monotonic() - began < 30 else "it waited for the node")
+sys.exit("nothing was raised")
+"""
+
+
+def test_ctrl_c_reaches_a_nested_run_below_a_call_that_holds_up_an_event_loop():
+    done = subprocess.run(
+        [sys.executable, "-c", HELD_UP], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -16,7 +16,13 @@ from hypergraph.cache.base import Cache
 from hypergraph.checkpointers import Checkpointer
 from hypergraph.events.dispatch import Dispatcher
 from hypergraph.events.processor import EventProcessor
-from hypergraph.events.types import Event, RunStartEvent
+from hypergraph.events.types import (
+    Event,
+    NodeEndEvent,
+    NodeErrorEvent,
+    RunEndEvent,
+    RunStartEvent,
+)
 from hypergraph.execution.trail import Trail
 
 
@@ -129,6 +135,9 @@ class Context(msgspec.Struct, frozen=True):
         return () if self.settings.emit is None else (Adopted(self.settings, self.scope),)
 
 
+_ENDS = (NodeEndEvent, NodeErrorEvent, RunEndEvent)
+
+
 class Adopted:
     """Hands the events of a run to the listeners of the run around it.
 
@@ -156,6 +165,8 @@ class Adopted:
                 changes["parent_run_id"] = self._scope.parent_run_id
                 changes["map_index"] = self._scope.map_index
                 changes["map_size"] = self._scope.map_size
+        if isinstance(event, _ENDS):
+            self._spans.pop(event.span_id, None)
         self._emit(msgspec.structs.replace(event, **changes))
 
     def _span(self, foreign: int) -> int:

@@ -17,6 +17,8 @@ from hypergraph.runners.cancellation import current_cancellation
 
 T = TypeVar("T")
 
+_SECONDS = 0.1  # between two looks at whether a call that waits has been cancelled
+
 
 def run_in_own_loop(nested_run: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end in a new event loop, and return its result.
@@ -113,11 +115,15 @@ def _run_in_fresh_thread(nested_run: Callable[[], Coroutine[Any, Any, T]]) -> T:
         finally:
             finished.set()
 
+    before = _cancellations()
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(target,), name="hypergraph-nested-run")
     try:
         thread.start()
-        finished.wait()  # and not join(): interrupted once, it never waits again on Python 3.11
+        # and not join(): interrupted once, it never waits again on Python 3.11
+        while not finished.wait(_SECONDS):
+            if _cancellations() > before:  # of the task that this call holds up, as by Ctrl-C
+                raise asyncio.CancelledError
     except BaseException:  # such as KeyboardInterrupt, which only the main thread receives
         cancelled.set()
         for loop, task in running:
@@ -127,6 +133,12 @@ def _run_in_fresh_thread(nested_run: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise
     thread.join()
     return outcome.unwrap()
+
+
+def _cancellations() -> int:
+    """Return how often the task of this code was asked to cancel."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
