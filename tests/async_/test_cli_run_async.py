@@ -144,6 +144,14 @@ def test_an_option_that_the_runner_does_not_take_is_refused(
     assert not (place / "written").exists()
 
 
+def test_a_workflow_without_a_file_is_told_to_name_one(run: Run) -> None:
+    call = ["run", "steps:pages", "-i", "topic=cats", "--runner", "async", "--workflow-id", "a"]
+    code, out, err = run(*call)
+    assert (code, out) == (2, "")
+    assert "add --db FILE" in err
+    assert "SqliteCheckpointer(" not in err
+
+
 def test_a_map_keeps_the_order_and_the_limit_in_one_event_loop(run: Run, place: Path) -> None:
     (place / "a.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(40)))
     limits = ["--max-concurrency", "4", "--batch-size", "15"]

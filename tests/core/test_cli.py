@@ -144,6 +144,41 @@ def test_an_interruption_ends_with_130(run: Any, place: Path) -> None:
     assert run("show", "stopped:graph") == (130, "", "hypergraph: interrupted\n")
 
 
+def test_an_interruption_while_the_command_is_loaded_ends_with_130(place: Path) -> None:
+    program = (
+        "import sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'hypergraph.graph':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "from hypergraph.cli import main\n"
+        "sys.exit(main(['show', 'pipeline:graph']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "hypergraph: interrupted\n"
+
+
+def test_what_a_module_prints_is_not_among_the_results(run: Any, place: Path) -> None:
+    (place / "noisy.py").write_text(
+        "from pipeline import graph\nprint('loading')\n"
+        "def made():\n    print('making')\n    return graph\n"
+    )
+    code, out, err = run("show", "noisy:made", "--json")
+    assert (code, err) == (0, "loading\nmaking\n")
+    assert json.loads(out)["name"] == "pipeline"
+
+
+@pytest.mark.parametrize("arguments", [["runners", "--jso"], ["runners", "list", "--jso"]])
+def test_options_are_taken_by_their_whole_names(run: Any, arguments: list[str]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "unrecognized arguments: --jso" in err
+
+
 def test_a_warning_is_shown_without_our_source(place: Path) -> None:
     (place / "warns.py").write_text(
         "import warnings\nfrom hypergraph.errors import HypergraphWarning\n"
@@ -375,6 +410,11 @@ def test_an_input_without_a_name_or_value_is_refused_and_not_shown(argument: str
     assert "secret" not in str(caught.value)
 
 
+def test_an_output_is_named_with_its_article() -> None:
+    with pytest.raises(UsageError, match=r"output 'o' is an object that JSON cannot hold"):
+        as_json({"o": object()})
+
+
 def test_outputs_as_json() -> None:
     assert json.loads(as_json({"a": (1, None), "b": "é"})) == {"a": [1, None], "b": "é"}
     looped: list[object] = []
@@ -437,7 +477,9 @@ def test_timings_add_up_runs_under_the_node_they_belong_to() -> None:
 
 
 def test_the_command_line_loads_no_optional_package_and_no_runner() -> None:
-    program = "import hypergraph.cli, sys; print(*{m.partition('.')[0] for m in sys.modules})"
+    program = (
+        "import hypergraph.cli.command, sys; print(*{m.partition('.')[0] for m in sys.modules})"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )

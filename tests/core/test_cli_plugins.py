@@ -101,7 +101,7 @@ def test_a_wrong_configuration_keeps_no_help_away(
         raise hooks.state.PluginError("The plugin cannot be used.")
 
     monkeypatch.setattr("hypergraph.hooks.cli_commands", refuse)
-    monkeypatch.setattr("hypergraph.cli._plugin_commands", refuse)
+    monkeypatch.setattr("hypergraph.cli.command._plugin_commands", refuse)
     code, out, err = run("--help")
     assert code == 0
     assert "run a graph and print its outputs" in out

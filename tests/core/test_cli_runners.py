@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from hypergraph import BaseRunner, Graph, GraphConfigError, RunnerCapabilities, hooks
 from hypergraph.cli import main
+from hypergraph.discovery import Offer
 from hypergraph.hooks import hookimpl
 from hypergraph.runners import registry
 from hypergraph.runners.settings import setting
@@ -306,6 +308,45 @@ def test_show_takes_a_path_and_explains_what_it_does_not_find(run: Run, place: P
     code, out, _ = run("runners", "show", "daft")
     assert code == 2
     assert "hypergraph-runner-daft" in out
+
+
+def offering(name: str, target: str, distribution: str) -> Offer:
+    entry_point = EntryPoint(name, target, "hypergraph.runners")
+    return Offer(distribution=distribution, version="1.0", entry_point=entry_point)
+
+
+def test_a_runner_that_cannot_be_imported_is_listed_with_the_reason_and_keeps_quiet(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "wrecked.py").write_text("print('NOISE')\nraise RuntimeError('no licence')\n")
+    found = {"wreck": (offering("wreck", "wrecked:Runner", "theirs"),)}
+    monkeypatch.setattr("hypergraph.runners.registry.offers", lambda group: found)
+    code, out, err = run("runners", "list")
+    (row,) = [line for line in out.splitlines() if line.startswith("wreck ")]
+    assert code == 0
+    assert "RuntimeError: no licence" in row
+    assert "NOISE" not in out
+    assert "NOISE" in err
+    for command in (["runners", "list"], ["runners", "doctor"], ["check", "steps:graph"]):
+        _, out, err = run(*command, "--json")
+        json.loads(out)
+        assert "NOISE" in err
+
+
+def test_what_is_offered_under_a_reserved_name_and_not_used_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {
+        "sync": (
+            offering("sync", "hypergraph_runner_sync:SyncRunner", "hypergraph-runner-sync"),
+            offering("sync", "thief:Runner", "thief"),
+        )
+    }
+    monkeypatch.setattr("hypergraph.runners.registry.offers", lambda group: found)
+    _, rows = doctor(run)
+    assert "not used: thief" in rows["runner sync"]["detail"]
+    _, out, _ = run("runners", "show", "sync")
+    assert ["not", "used", "thief"] in [row[:3] for row in cells(out)]
 
 
 # --- doctor -----------------------------------------------------------------------------------

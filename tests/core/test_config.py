@@ -32,6 +32,7 @@ from hypergraph.config.values import fitted, made
 from hypergraph.configfile import Key, checked
 from hypergraph.errors import (
     BrokenRunnerError,
+    PluginError,
     RunnerAPIError,
     RunnerError,
     RunnerNotFoundError,
@@ -173,6 +174,19 @@ def test_a_name_that_leads_to_no_runner(
             use(name)
         assert message in str(caught.value)
         assert where in caught.value.where
+
+
+def test_a_class_that_is_named_without_a_colon_is_no_table(write: Write) -> None:
+    write('[runners.local]\nuse = "own"')
+    with pytest.raises(RunnerNotFoundError) as caught:
+        load_runner("mine.Mine")
+    assert caught.value.fix == "a class is named with a colon: 'mine:Mine'"
+    with pytest.raises(RunnerNotFoundError) as caught:
+        load_runner("")
+    assert "[runners" not in caught.value.fix
+    with pytest.raises(RunnerNotFoundError) as caught:
+        load_runner("lokal")
+    assert "[runners.lokal]" in caught.value.fix
 
 
 def test_what_is_no_name_is_refused() -> None:
@@ -600,6 +614,19 @@ def plugin() -> Iterator[Callable[..., None]]:
     yield register
     for one in registered:
         hooks.unregister(one)
+
+
+def test_a_plugin_that_fails_is_an_error_of_the_configuration(plugin: Callable[..., None]) -> None:
+    def fail(config: Any) -> Any:
+        raise RuntimeError(configuring.SECRET)
+
+    plugin(fail)
+    for use in (chosen_runner, configured, load_runner):
+        with pytest.raises(PluginError) as caught:
+            use()
+        assert "'sites'" in caught.value.what
+        assert isinstance(caught.value.__cause__, RuntimeError)
+        assert configuring.SECRET not in str(caught.value)
 
 
 def test_a_plugin_gives_what_the_file_does_not(

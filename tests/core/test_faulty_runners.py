@@ -120,6 +120,11 @@ NOTICED = {
         says="should have been raised here, and nothing was",
         passes=("generators", "cycles"),
     ),
+    "SwallowingOneKindRunner": Noticed(
+        {"errors": ["an_exception_of_any_type_ends_the_run[ValueError]"]},
+        says="ValueError should have been raised here, and nothing was. It was raised in a node.",
+        passes=("DAG", "generators", "cycles", "map", "events"),
+    ),
     "CatchingRunner": Noticed(
         {
             "cancellation": [
@@ -134,6 +139,11 @@ NOTICED = {
             "events": ["a_failing_node_is_told_before_the_run_ends_as_failed"],
             "cancellation": ["the_end_of_an_interrupted_run_is_told"],
         },
+        passes=("DAG", "errors", "map"),
+    ),
+    "SessionlessRunner": Noticed(
+        {"events": ["every_item_of_a_map_tells_its_session"]},
+        says="hand it to the runs",
         passes=("DAG", "errors", "map"),
     ),
     # what is refused

@@ -15,6 +15,7 @@ import pytest
 from hypergraph import (
     AsyncRunner,
     BaseRunner,
+    ConfigError,
     Event,
     Graph,
     GraphConfigError,
@@ -422,6 +423,31 @@ def test_what_a_validator_raises_reaches_the_caller_as_it_is(start: Callable[[],
         with pytest.raises(GraphConfigError) as caught:
             start()
         assert caught.value is error
+    assert error.where == "plugin 'strict', hypergraph_validate_graph"
+    assert (error.what, error.fix) == ("no", "name it otherwise")
+
+
+def test_an_error_says_where_it_was_raised_and_by_which_plugin() -> None:
+    def refuse(graph: Graph) -> None:
+        raise GraphConfigError("no", where="node 'a'")
+
+    plugged("strict", validate_graph=refuse)
+    with pytest.raises(GraphConfigError) as caught:
+        SyncRunner().run(GRAPH, {"x": 1})
+    assert caught.value.where == "node 'a'; plugin 'strict', hypergraph_validate_graph"
+
+
+def test_an_error_of_the_validators_own_carries_a_note() -> None:
+    error = ZeroDivisionError()
+
+    def refuse(graph: Graph) -> None:
+        raise error
+
+    plugged("strict", validate_graph=refuse)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError) as caught:
+            SyncRunner().run(GRAPH, {"x": 1})
+        assert caught.value is error
     note = "hypergraph: raised by plugin 'strict' in hypergraph_validate_graph"
     assert error.__notes__ == [note]
 
@@ -600,27 +626,37 @@ def failing(*_: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("result", "error"),
+    ("result", "problem"),
     [
-        (failing, "ZeroDivisionError"),
-        (lambda runner: runner, "TypeError"),
-        (lambda: [Heard(), 3], "TypeError"),
+        (failing, " raised ZeroDivisionError: it is left out here."),
+        (
+            lambda runner: runner,
+            ": it returned SyncRunner, which is no list of listeners; return [listener].",
+        ),
+        (lambda: [3], ": a listener is left out: int has no on_event(event)."),
     ],
 )
 def test_a_plugin_that_fails_to_listen_is_warned_of_and_harms_nothing(
-    result: Callable[[], Any], error: str
+    result: Callable[[], Any], problem: str
 ) -> None:
     heard = Heard()
     plugged("bad", event_processors=result)
     plugged("good", event_processors=lambda: [heard])
     runner = SyncRunner()
-    words = f"Plugin 'bad', hypergraph_event_processors raised {error}"
-    with pytest.warns(HypergraphWarning, match=words) as caught:
+    with pytest.warns(HypergraphWarning) as caught:
         assert runner.run(GRAPH, {"x": 1}) == {"double": 2}
-    assert len(caught) == 1
-    assert "secret" not in str(caught[0].message)
+    (told,) = [str(one.message) for one in caught]
+    assert told.startswith(f"Plugin 'bad', hypergraph_event_processors{problem}")
     assert runner.run(GRAPH, {"x": 1}) == {"double": 2}
     assert heard.runs == 2
+
+
+def test_one_listener_that_cannot_listen_harms_not_the_others() -> None:
+    heard = Heard()
+    plugged("half", event_processors=lambda: [3, heard])
+    with pytest.warns(HypergraphWarning, match="int has no on_event"):
+        SyncRunner().run(GRAPH, {"x": 1})
+    assert heard.runs == 1
 
 
 def test_a_listener_of_a_plugin_that_fails_is_contained_as_any_other() -> None:
@@ -753,9 +789,28 @@ def test_settings_of_plugins_come_in_order_with_their_names() -> None:
 
 def test_settings_that_fail_are_an_error_that_names_the_plugin() -> None:
     plugged("bad", configure=failing)
-    with pytest.raises(ZeroDivisionError) as caught:
+    with pytest.raises(PluginError) as caught:
         hooks.configure({})
-    assert caught.value.__notes__ == ["hypergraph: raised by plugin 'bad' in hypergraph_configure"]
+    error = caught.value
+    assert error.what == "The plugin 'bad' gives no settings: ZeroDivisionError."
+    assert (error.where, error.name) == ("hypergraph_configure", "bad")
+    assert "HYPERGRAPH_DISABLE_PLUGINS=bad" in error.fix
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    assert "secret" not in str(error)
+
+
+def test_settings_that_are_refused_are_the_error_of_the_plugin() -> None:
+    refusal = ConfigError("no", where="the vault")
+
+    def refuse() -> Any:
+        raise refusal
+
+    plugged("bad", configure=refuse)
+    for _ in range(2):
+        with pytest.raises(ConfigError) as caught:
+            hooks.configure({})
+        assert caught.value is refusal
+    assert refusal.where == "the vault; plugin 'bad', hypergraph_configure"
 
 
 def test_settings_are_a_mapping() -> None:
@@ -777,13 +832,44 @@ def test_commands_are_added_in_order_and_shadow_none() -> None:
     assert [str(one.message).split(",")[0] for one in caught] == ["Plugin 'a'", "Plugin 'b'"]
 
 
-@pytest.mark.parametrize("result", [failing, lambda: [3], lambda: [command("a b")], lambda: 3])
-def test_commands_that_fail_are_left_out(result: Callable[[], Any]) -> None:
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        (failing, " raised ZeroDivisionError: it is left out here"),
+        (
+            lambda: 3,
+            ": it returned int, which is no list of commands; return [command]. It is left",
+        ),
+        (lambda: command("one"), ": it returned Command, which is no list of commands"),
+    ],
+)
+def test_commands_that_fail_are_left_out(result: Callable[[], Any], problem: str) -> None:
     plugged("bad", cli_commands=result)
     plugged("good", cli_commands=lambda: [command("two")])
-    with pytest.warns(HypergraphWarning, match="Plugin 'bad', hypergraph_cli_commands raised"):
+    with pytest.warns(HypergraphWarning) as caught:
         found = hooks.cli_commands()
     assert [one.name for one in found] == ["two"]
+    (told,) = [str(one.message) for one in caught]
+    assert told.startswith(f"Plugin 'bad', hypergraph_cli_commands{problem}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (3, "a command is left out: int is no hypergraph.hooks.Command"),
+        (command("a b"), "its command 'a b' is left out: a name is of small letters"),
+        (command(3), "a command is left out: its name is no text, but int"),  # type: ignore[arg-type]
+        (command("x", add=None), "its command 'x' is left out: add is no function, but NoneType"),
+        (command("run"), "its command 'run' is left out: there is one of that name"),
+    ],
+)
+def test_one_wrong_command_is_left_out_and_no_other(wrong: Any, problem: str) -> None:
+    plugged("half", cli_commands=lambda: [command("one"), wrong, command("two")])
+    with pytest.warns(HypergraphWarning) as caught:
+        found = hooks.cli_commands(taken=["run"])
+    assert [one.name for one in found] == ["one", "two"]
+    (told,) = [str(one.message) for one in caught]
+    assert told.startswith(f"Plugin 'half', hypergraph_cli_commands: {problem}")
 
 
 def test_a_command_that_cannot_add_its_arguments_is_warned_of() -> None:

@@ -229,11 +229,41 @@ def test_the_environment_switches_those_off_that_it_names(
     assert site.evaluate("run()", HYPERGRAPH_DISABLE_PLUGINS=value) == [*loads(*left), *asks(*left)]
 
 
-def test_names_that_are_switched_off_keep_their_capitals(site: Plugins) -> None:
-    site.install("a", name="Rules")
-    site.install("b", name="rules")
-    seen = site.evaluate("run()", HYPERGRAPH_DISABLE_PLUGINS="Rules")
-    assert seen == [*loads("b"), *asks("b")]
+@pytest.mark.parametrize("spelling", ["my-rules", "my_rules", "My.Rules", "MY--RULES"])
+def test_names_that_are_switched_off_may_be_spelled_otherwise(site: Plugins, spelling: str) -> None:
+    site.install("a", name="My_rules")
+    site.install("b", name="my-rules")
+    site.install("c", name="myrules")
+    left = [*loads("c"), *asks("c")]
+    assert site.evaluate("run(), told", HYPERGRAPH_DISABLE_PLUGINS=spelling) == [left, []]
+    file = site.home / "hypergraph.toml"
+    file.write_text(f'[plugins]\ndeny = ["{spelling}"]\n')
+    assert site.evaluate("run(), told") == [left, []]
+    file.write_text(f'[plugins]\nallow = ["myrules"]\ndeny = ["{spelling}"]\n')
+    assert site.evaluate("run(), told") == [left, []]
+    file.write_text(f'[plugins]\nallow = ["{spelling}"]\n')
+    assert site.evaluate("run()") == [*loads("a", "b"), *asks("a", "b")]
+
+
+def test_names_that_no_plugin_has_are_warned_of_once(site: Plugins) -> None:
+    site.install("company-rules")
+    site.install("other")
+    (site.home / "hypergraph.toml").write_text(
+        '[plugins]\nallow = ["company-rules", "far"]\ndeny = ["company-rule"]\n'
+    )
+    ends = ", and no plugin of that name is installed."
+    told = [
+        f"HYPERGRAPH_DISABLE_PLUGINS names 'othr'{ends} Did you mean 'other'?",
+        f"[plugins] allow names 'far'{ends}",
+        f"[plugins] deny names 'company-rule'{ends} Did you mean 'company-rules'?",
+    ]
+    found = site.evaluate("run() and run() and told", HYPERGRAPH_DISABLE_PLUGINS="othr,")
+    assert found == told
+
+
+def test_names_are_not_warned_of_where_there_are_no_plugins(site: Plugins) -> None:
+    (site.home / "hypergraph.toml").write_text('[plugins]\nallow = ["far"]\ndeny = ["near"]\n')
+    assert site.evaluate("run(), told", HYPERGRAPH_DISABLE_PLUGINS="b") == [[], []]
 
 
 @pytest.mark.parametrize(

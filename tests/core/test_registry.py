@@ -320,9 +320,49 @@ def test_inspecting_reports_what_became_of_each(install: Install) -> None:
     assert own.target.endswith(":Own")
 
 
-def test_an_entry_point_with_an_odd_name_is_inspected_like_any_other(install: Install) -> None:
-    install("hyper-odd", {"odd:name": "Mine", "mine": "Mine"}, source())
-    assert {info.state for info in runners.inspect().values()} == {RunnerState.OK}
+@pytest.mark.parametrize("name", ["odd:name", "bad name!", "1st", "my.runner"])
+def test_what_is_offered_under_no_name_is_not_available_and_inspected_as_broken(
+    install: Install, name: str
+) -> None:
+    install("hyper-odd", {name: "Mine", "mine": "Mine"}, source())
+    assert dict(runners.available()) == {"mine": "hyper-odd"}
+    found = runners.inspect()
+    assert found["mine"].state is RunnerState.OK
+    odd = found[name]
+    assert odd.state is RunnerState.BROKEN
+    assert odd.error is not None
+    assert odd.error.what == f"{name!r} cannot be the name of a runner."
+    assert odd.error.where == "hyper-odd 1.0, plug_hyper_odd:Mine"
+    assert (odd.distribution, odd.unused) == (
+        "hyper-odd",
+        (odd.error.where.replace(", ", " (") + ")",),
+    )
+    with pytest.raises(RunnerError):
+        runners.get(name)
+    assert runners.supporting(GraphFeatures()) == ("mine",)
+
+
+@pytest.mark.parametrize(
+    ("version", "fix"),
+    [
+        ("'banana'", 'correct the class attribute: runner_api = ">=1,<2"'),
+        ("3", 'correct the class attribute: runner_api = ">=1,<2"'),
+        ("'>=2,<3'", "install versions of hypergraph-core and of the runner that fit together"),
+    ],
+)
+def test_what_to_do_about_a_version_that_does_not_fit(
+    install: Install, version: str, fix: str
+) -> None:
+    install("hyper-bad", {"bad": "Mine"}, source() + f"    runner_api = {version}")
+    with pytest.raises(RunnerAPIError) as caught:
+        runners.get("bad")
+    assert caught.value.fix == fix
+
+
+def test_a_class_that_is_named_without_a_colon_is_shown_with_it() -> None:
+    with pytest.raises(RunnerNotFoundError) as caught:
+        runners.get("my.package.Mine")
+    assert caught.value.fix == "a class is named with a colon: 'my.package:Mine'"
 
 
 # --- in-process registration --------------------------------------------------------------------
@@ -353,6 +393,11 @@ def test_a_registered_name_is_replaced_only_on_request() -> None:
 def test_a_name_that_could_not_be_asked_for_is_refused(name: str) -> None:
     with pytest.raises(RunnerError, match="cannot be the name"):
         runners.register(name, Own)
+
+
+def test_what_is_no_text_is_no_name() -> None:
+    with pytest.raises(RunnerError, match="A value of type int cannot be the name of a runner"):
+        runners.register(3, Own)  # type: ignore[arg-type]
 
 
 def test_only_a_runner_class_can_be_registered() -> None:

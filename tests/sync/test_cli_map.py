@@ -405,6 +405,73 @@ def test_a_failed_item_keeps_what_every_item_was_given(run: Run, place: Path) ->
         sys.modules.pop("added", None)
 
 
+TYPED = """
+from dataclasses import dataclass
+from hypergraph import Graph, node
+
+@dataclass
+class Size:
+    width: int
+
+@node(output_name="seen")
+def see(n: int, k: int | None, all: list[int], size: Size, code: str, free, more: int = 5):
+    raise ValueError(repr((n, k, all, size, code, free, more)))
+
+graph = Graph([see])
+"""
+
+
+def test_cells_give_the_same_inputs_when_they_are_mapped_again(run: Run, place: Path) -> None:
+    (place / "typed.py").write_text(TYPED)
+    with (place / "a.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["n", "k", "all", "size", "code", "free", "more", "id"])
+        rows.writerow(["13", "", "[1, 2]", '{"width": 3}', "007", "8", "", "9"])
+    try:
+        over = "n,k,all,size,code,free,more"
+        call = ["typed:graph", "--on-error", "return", "--keep", "id"]
+        assert run(*call, "a.csv", "--over", over, "--errors", "first.jsonl")[0] == 1
+        assert run(*call, "first.jsonl", "--errors", "second.jsonl")[0] == 1
+        assert run(*call, "second.jsonl", "--errors", "third.jsonl")[0] == 1
+    finally:
+        sys.modules.pop("typed", None)
+    said = [
+        json.loads((place / name).read_text())["$error"]["message"]
+        for name in ("first.jsonl", "second.jsonl", "third.jsonl")
+    ]
+    assert said == ["(13, None, [1, 2], Size(width=3), '007', '8', 5)"] * 3
+
+
+def test_a_cell_that_did_not_fit_is_read_when_it_is_corrected(run: Run, place: Path) -> None:
+    (place / "a.csv").write_text("text,more\n1,1\n1,x\n")
+    assert run("steps:graph", "a.csv", "--on-error", "return")[0] == 1
+    assert run("steps:graph", "a.csv.errors.jsonl", "--on-error", "return")[0] == 1
+    errors = place / "a.csv.errors.jsonl.errors.jsonl"
+    errors.write_text(errors.read_text().replace('"more": "x"', '"more": "20"'))
+    code, out, _ = run("steps:graph", errors.name)
+    assert (code, lines(out)) == (0, [{"number": 1, "sum": 21}])
+
+
+def test_an_empty_cell_leaves_an_input_to_its_default(run: Run, place: Path) -> None:
+    (place / "defaults.py").write_text(
+        "from hypergraph import Graph, node\n"
+        "@node(output_name='seen')\n"
+        "def see(n: int, k: int = 4, text: str = 'x', maybe: int | None = 6):\n"
+        "    return [n, k, text, maybe]\n"
+        "graph = Graph([see])\n"
+    )
+    (place / "a.csv").write_text("n,k,text,maybe\n1,,,\n2,3,y,7\n")
+    try:
+        code, out, _ = run("defaults:graph", "a.csv")
+        assert (code, lines(out)) == (0, [{"seen": [1, 4, "", None]}, {"seen": [2, 3, "y", 7]}])
+        (place / "b.csv").write_text("n,k\n,3\n")
+        code, _, err = run("defaults:graph", "b.csv")
+        assert code == 2
+        assert "b.csv line 2: 'n' is annotated int, and the cell is empty" in err
+    finally:
+        sys.modules.pop("defaults", None)
+
+
 class UnspeakableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError

@@ -118,6 +118,44 @@ def test_the_whole_traceback_is_there_for_the_asking(run: Any) -> None:
     assert "OSError: unplugged" in err
 
 
+def test_a_failure_in_another_process_shows_the_frames_from_there(run: Any, place: Path) -> None:
+    (place / "pooled.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from concurrent.futures.process import _ExceptionWithTraceback\n"
+        "from hypergraph import Graph, node\n"
+        "def far():\n"
+        "    raise ValueError('not there')\n"
+        "def sent():\n"
+        "    try:\n"
+        "        far()\n"
+        "    except ValueError as error:\n"
+        "        rebuild, rest = _ExceptionWithTraceback(error, error.__traceback__).__reduce__()\n"
+        "        return rebuild(*rest)\n"
+        "@node(output_name='x')\n"
+        "def local():\n"
+        "    with ThreadPoolExecutor(1) as pool:\n"
+        "        return pool.submit(here).result()\n"
+        "def here():\n"
+        "    raise ValueError('near')\n"
+        "@node(output_name='y')\n"
+        "def remote():\n"
+        "    raise sent()\n"
+        "near = Graph([local])\n"
+        "distant = Graph([remote])\n"
+    )
+    try:
+        code, _, err = run("pooled:distant")
+        assert code == 1
+        assert "in far\n" in err
+        assert "ValueError: not there" in err.splitlines()
+        code, _, err = run("pooled:near")
+        assert code == 1
+        assert "in here\n" in err
+        assert "futures" not in err
+    finally:
+        sys.modules.pop("pooled", None)
+
+
 def test_a_loop_without_an_end_is_a_failed_run(run: Any) -> None:
     code, _, err = run("steps:endless", "-i", "number=1")
     assert code == 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypergraph.capabilities import FEATURES, Feature
+from hypergraph.cli.aside import aside
 from hypergraph.cli.runners.known import OK, Known, known_runners, make
 from hypergraph.cli.tables import print_table
 from hypergraph.cli.target import load_graph
@@ -97,6 +98,7 @@ def _advice(chosen: str, origin: str, able: Sequence[str]) -> str:
     return f"hypergraph run takes {chosen!r} ({origin}), which cannot: add --runner {able[0]}"
 
 
+@aside()
 def _problems(one: Known, graph: Graph, runners: Sequence[Known]) -> list[Problem]:
     if one.state != OK:
         return [Problem(said=one.problem, fix=one.fix)]

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from hypergraph._deferred import deferred
+from hypergraph.cli.aside import aside
 from hypergraph.cli.tables import print_table
 
 _installed = deferred("hypergraph.hooks:installed")
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@aside()
 def plugin_rows() -> list[dict[str, Any]]:
     """Return what is known of each plugin, as JSON has it."""
     with warnings.catch_warnings():

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from hypergraph._deferred import deferred
+from hypergraph.cli.aside import aside
 from hypergraph.cli.errors import UsageError
 from hypergraph.errors import (
     ConfigError,
@@ -150,6 +151,7 @@ def opened(name: str | None, db: str | None = None) -> Iterator[BaseRunner]:
         yield runner
 
 
+@aside()
 def loaded(name: str | None, **settings: Any) -> BaseRunner:
     """Return the runner of a name, or the default. Raises ``UsageError`` if it cannot be made."""
     try:
@@ -178,9 +180,8 @@ def finished(result: Any) -> Any:
 def nodes_at_work(*, results_only: bool) -> Iterator[None]:
     """Surrounds a run: a node that ends the program has failed; where stdout is for results only, what
     nodes print goes to stderr."""
-    elsewhere = results_only and sys.stderr is not None
     try:
-        with contextlib.redirect_stdout(sys.stderr) if elsewhere else contextlib.nullcontext():
+        with aside() if results_only else contextlib.nullcontext():
             yield
     except SystemExit as stop:
         if stop.code:
@@ -217,6 +218,8 @@ def say_how_to_fix_it_here(error: BaseException, target: str) -> None:
         error.fix = f"add {' '.join(f'-i {name}=...' for name in error.missing)}"
     elif isinstance(error, UnknownInputError):
         error.fix = f"give only inputs of the graph: hypergraph show {target} lists them"
+    elif isinstance(error, InputError) and "checkpointer=" in error.fix:
+        error.fix = "add --db FILE, which keeps it; or configure a runner with a checkpointer"
     elif isinstance(error, VersionMismatchError):
         error.fix = (
             "go on all the same with --force-resume, or begin anew under another --workflow-id"
@@ -232,7 +235,9 @@ def report(error: BaseException, runner: BaseRunner, *, full: bool) -> None:
         traceback.print_exception(error)
         return
     own = _own(error, runner)
-    if own:
+    if type(error.__cause__).__name__ == "_RemoteTraceback":  # the node ran in another process
+        print(str(error.__cause__).strip('"\n'), file=sys.stderr)
+    elif own:
         stack = traceback.StackSummary.extract(iter(own[-_FRAMES:]))
         print("Traceback (nodes only; --traceback shows all of it):", file=sys.stderr)
         print("".join(stack.format()), end="", file=sys.stderr)
@@ -241,7 +246,13 @@ def report(error: BaseException, runner: BaseRunner, *, full: bool) -> None:
 
 def _own(error: BaseException, runner: BaseRunner) -> list[tuple[FrameType, int]]:
     """Return the frames of the user's own code."""
-    ours = {"hypergraph", "asyncio", type(runner).__module__.partition(".")[0]}
+    ours = {
+        "hypergraph",
+        "asyncio",
+        "concurrent",
+        "pluggy",
+        type(runner).__module__.partition(".")[0],
+    }
     walked = traceback.walk_tb(error.__traceback__)
     return [(frame, line) for frame, line in walked if not _belongs(frame, ours)]
 

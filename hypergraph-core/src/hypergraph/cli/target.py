@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hypergraph.cli.aside import aside
 from hypergraph.cli.errors import UsageError
 from hypergraph.errors import HypergraphError, did_you_mean
 from hypergraph.graph import Graph
@@ -96,6 +97,7 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
+@aside()
 def _guarded(load: Any, argument: str, full_traceback: bool, what: str) -> Any:
     """Call user code, and turn whatever it raises into a usage error."""
     try:

@@ -79,9 +79,10 @@ def checked_json(outputs: Mapping[str, Any], advice: str = "leave out --json") -
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+            article = "an" if kind[0].lower() in "aeiou" else "a"
             raise UsageError(
-                f"output {name!r} is a {kind} that JSON cannot hold ({error}); --select other outputs, "
-                f"or {advice}"
+                f"output {name!r} is {article} {kind} that JSON cannot hold ({error}); "
+                f"--select other outputs, or {advice}"
             ) from None
 
 

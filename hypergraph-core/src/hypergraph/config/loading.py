@@ -17,7 +17,7 @@ from hypergraph.config.values import made, refusals
 from hypergraph.configfile import Key, type_name, working_directory
 from hypergraph.errors import RunnerAPIError, RunnerError, RunnerNotFoundError, did_you_mean
 from hypergraph.runners.base import BaseRunner
-from hypergraph.runners.registry import KNOWN, available, get
+from hypergraph.runners.registry import KNOWN, available, get, is_name
 
 Settings = Mapping[str, Given]
 
@@ -102,7 +102,9 @@ def _registered(name: str, entry: Entry | None) -> type[BaseRunner]:
         raise RunnerNotFoundError(
             f"No runner named {name!r} is configured or registered.{near}",
             where=listed,
-            fix=f"configure it in a table [runners.{name}], or {error.fix}",
+            fix=f"configure it in a table [runners.{name}], or {error.fix}"
+            if is_name(name)
+            else error.fix,
             name=name,
         ) from None
 

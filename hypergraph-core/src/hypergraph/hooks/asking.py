@@ -1,27 +1,25 @@
 """Asking the plugins.
 
-Rule of this file: each hook is called by itself. What decides (validators, settings) raises its own
-error, with a note that names the plugin; what only adds (listeners, commands) is contained, with a
-warning that names plugin and hook.
+Rule of this file: each hook is called by itself. What decides (validators, settings) raises, and the
+error names plugin and hook; what only adds (listeners, commands) is contained, with a warning that
+names them.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from hypergraph.errors import HypergraphWarning, PluginError, UnkeyableError
-from hypergraph.hooks.state import Command, Hook, Listeners, in_force, load, lock
+from hypergraph.errors import HypergraphError, HypergraphWarning, PluginError, UnkeyableError
+from hypergraph.hooks.state import VARIABLE, Command, Hook, Listeners, in_force, load, lock
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-
-T = TypeVar("T")
 
 _COMMAND = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -51,19 +49,19 @@ def _ask_for_listeners(runner: Any, listeners: Listeners) -> None:
         for hook in hooks:
             if hook not in asked:
                 asked[hook] = ()  # what it runs while it is asked, it does not hear
-                asked[hook] = _contained(hook, _listeners_of, runner=runner)
+                asked[hook] = tuple(_listeners_of(hook, runner))
         listeners.asked = {hook: asked[hook] for hook in hooks}
         heard = {id(one): one for found in listeners.asked.values() for one in found}
         listeners.heard = tuple(heard.values())
         listeners.up_to = hooks
 
 
-def _listeners_of(result: Any) -> tuple[Any, ...]:
-    found = tuple(result)
-    for one in found:
-        if not callable(getattr(one, "on_event", None)):
-            raise TypeError(f"{type(one).__name__} has no on_event(event)")
-    return found
+def _listeners_of(hook: Hook, runner: Any) -> Iterator[Any]:
+    for one in _contained(hook, "listener", runner=runner):
+        if callable(getattr(one, "on_event", None)):
+            yield one
+        else:
+            _warn(hook, f"a listener is left out: {type(one).__name__} has no on_event(event)")
 
 
 class part_of_a_run:  # noqa: N801 - it reads as a statement
@@ -114,13 +112,23 @@ def cache_keys(node: Any) -> tuple[tuple[str, str], ...]:
 def configure(table: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """Return the settings that plugins give, each with the plugin's name; those of the first count most.
 
-    ``table`` is what the file says. Raises what a plugin raises, and `PluginError` for a result that is
-    no mapping.
+    ``table`` is what the file says. Raises `PluginError`, caused by what a plugin raises, and for a
+    result that is no mapping. An error of hypergraph that a plugin raises is raised itself.
     """
     load()
     found = []
     for hook in in_force.configure:
-        result = _decided(hook, config=table)
+        try:
+            result = _decided(hook, config=table)
+        except HypergraphError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"The plugin {hook.plugin!r} gives no settings: {type(error).__name__}.",
+                where=hook.name,
+                fix=f"correct the plugin; {VARIABLE}={hook.plugin} switches an installed one off",
+                name=hook.plugin,
+            ) from error
         if result is None:
             continue
         if not isinstance(result, Mapping):
@@ -144,23 +152,31 @@ def cli_commands(taken: Collection[str] = ()) -> tuple[Command, ...]:
     names = set(taken)
     found: list[Command] = []
     for hook in in_force.cli_commands:
-        for command in _contained(hook, _commands_of):
-            if command.name in names:
-                _warn(hook, f"its command {command.name!r} is left out: there is one of that name")
+        for command in _contained(hook, "command"):
+            problem = _problem(command, names)
+            if problem:
+                _warn(hook, problem)
                 continue
             names.add(command.name)
             found.append(replace(command, add=_warning(hook, command)))
     return tuple(found)
 
 
-def _commands_of(result: Any) -> tuple[Command, ...]:
-    found = tuple(result)
-    for one in found:
-        if not isinstance(one, Command):
-            raise TypeError(f"{type(one).__name__} is no hypergraph.hooks.Command")
-        if not _COMMAND.fullmatch(one.name):
-            raise ValueError(f"{one.name!r} cannot be the name of a command")
-    return found
+def _problem(command: Any, taken: Collection[str]) -> str:
+    """Return why a command is left out, or an empty text."""
+    if not isinstance(command, Command):
+        return f"a command is left out: {type(command).__name__} is no hypergraph.hooks.Command"
+    name = command.name
+    if not isinstance(name, str):
+        return f"a command is left out: its name is no text, but {type(name).__name__}"
+    left_out = f"its command {name!r} is left out"
+    if not _COMMAND.fullmatch(name):
+        return f"{left_out}: a name is of small letters, digits, - and _, and begins with a letter"
+    for field in ("add", "run"):
+        given = getattr(command, field)
+        if not callable(given):
+            return f"{left_out}: {field} is no function, but {type(given).__name__}"
+    return f"{left_out}: there is one of that name" if name in taken else ""
 
 
 def _warning(hook: Hook, command: Command) -> Callable[[ArgumentParser], None]:
@@ -179,26 +195,33 @@ def _warning(hook: Hook, command: Command) -> Callable[[ArgumentParser], None]:
 
 
 def _decided(hook: Hook, **arguments: Any) -> Any:
-    """Call a hook whose error is the caller's."""
+    """Call a hook whose error is the caller's: the same object, which says where it was raised."""
     try:
         return hook.call(**arguments)
+    except HypergraphError as error:
+        place = f"plugin {hook.plugin!r}, {hook.name}"
+        if place not in error.where:  # the same object may be raised each time
+            error.where = f"{error.where}; {place}" if error.where else place
+        raise
     except Exception as error:
         note = f"hypergraph: raised by plugin {hook.plugin!r} in {hook.name}"
-        if note not in getattr(error, "__notes__", ()):  # the same object may be raised each time
+        if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         raise
 
 
-def _contained(
-    hook: Hook, read: Callable[[Iterable[Any]], tuple[T, ...]], **arguments: Any
-) -> tuple[T, ...]:
-    """Call a hook whose error is a warning, and return what is read from its result."""
+def _contained(hook: Hook, kind: str, **arguments: Any) -> tuple[Any, ...]:
+    """Call a hook whose error is a warning, and return the items of its result; ``kind``: of what."""
     try:
         result = hook.call(**arguments)
-        return () if result is None else read(result)
+        if result is None or isinstance(result, Iterable):
+            return () if result is None else tuple(result)
     except Exception as error:
         _warn(hook, "it is left out here", error)
         return ()
+    given = f"it returned {type(result).__name__}, which is no list of {kind}s"
+    _warn(hook, f"{given}; return [{kind}]. It is left out here")
+    return ()
 
 
 def _warn(hook: Hook, outcome: str, error: Exception | None = None) -> None:

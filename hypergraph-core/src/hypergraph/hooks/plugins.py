@@ -16,7 +16,7 @@ from typing import Any
 from pluggy import HookCaller, HookimplOpts, PluginManager, PluginValidationError
 
 from hypergraph.configfile import PluginRules, read_config
-from hypergraph.discovery import Offer, offers
+from hypergraph.discovery import Offer, normalized, offers
 from hypergraph.errors import PluginError, did_you_mean
 from hypergraph.hooks import specs
 from hypergraph.hooks.state import (
@@ -58,6 +58,20 @@ def read_installed(off: Collection[str] | None) -> tuple[Plugin, ...]:
     )
 
 
+def unknown_names(off: Collection[str]) -> tuple[str, ...]:
+    """Return what to warn of: names that are switched off or allowed, and that no plugin has."""
+    rules = read_config().plugins
+    named = {VARIABLE: sorted(off), "[plugins] allow": rules.allow, "[plugins] deny": rules.deny}
+    known = {normalized(name): name for name in sorted(offers(GROUP))}
+    return tuple(
+        f"{source} names {name!r}, and no plugin of that name is installed."
+        + did_you_mean(normalized(name), known)
+        for source, names in named.items()
+        for name in names or ()
+        if normalized(name) not in known
+    )
+
+
 def plugin_of(given: Any, name: str | None) -> Plugin:
     """Return the plugin that was registered in this process. Raises `PluginError`."""
     if isinstance(given, ModuleType):
@@ -77,11 +91,16 @@ def plugin_of(given: Any, name: str | None) -> Plugin:
 
 def _switched_off(name: str, off: Collection[str] | None, rules: PluginRules) -> str:
     """Return what has switched a plugin off, or an empty text."""
-    if off is None or name in off:
+    if off is None or _among(name, off):
         return VARIABLE
-    if name in rules.deny:
+    if _among(name, rules.deny):
         return "[plugins] deny"
-    return "" if rules.allow is None or name in rules.allow else "[plugins] allow"
+    return "" if rules.allow is None or _among(name, rules.allow) else "[plugins] allow"
+
+
+def _among(name: str, names: Collection[str]) -> bool:
+    """Say whether a name is among others, however they are spelled: a slip must not load a plugin."""
+    return normalized(name) in map(normalized, names)
 
 
 def _installed(offer: Offer, reason: str) -> Plugin:

@@ -26,7 +26,7 @@ hookspec = HookspecMarker(PROJECT)
 def hypergraph_configure(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Give settings that hold where the configuration file says nothing.
 
-    An error is raised where the configuration is asked for, with a note that names the plugin.
+    An error is raised where the configuration is asked for, as a ``PluginError`` that names the plugin.
 
     ``config`` is the table of the file, which cannot be changed; the result has the same form. Where
     several plugins give a setting, the first one's holds.
@@ -37,7 +37,7 @@ def hypergraph_configure(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def hypergraph_validate_graph(graph: Any, runner: Any) -> None:
     """Look at a graph before each run or map of it; raise an error to refuse it.
 
-    The error reaches whoever started the run, as it is.
+    The error reaches whoever started the run: the same object, and it names the plugin.
 
     Called before anything runs, once for the outermost graph; nested ones are found in its nodes. Raise
     ``GraphConfigError``, or an error of your own. What is returned is left aside.
@@ -48,7 +48,8 @@ def hypergraph_validate_graph(graph: Any, runner: Any) -> None:
 def hypergraph_event_processors(runner: Any) -> Iterable[Any] | None:
     """Return event processors that listen to all runs of a runner, after those of the user.
 
-    An error is warned of, and this plugin does not listen to that runner.
+    An error is warned of, and this plugin does not listen to that runner. What cannot listen is left
+    out by itself.
 
     Called once for each runner of the engine, before its first run; one that has a machinery of its own
     is not asked. Runs nested in others are heard through the outermost one.
@@ -69,7 +70,7 @@ def hypergraph_cache_key(node: Any) -> str | None:
 def hypergraph_cli_commands() -> Iterable[Command] | None:
     """Return commands for the command line, as ``hypergraph.hooks.Command``.
 
-    An error is warned of, and the plugin's commands are left out.
+    An error is warned of, and the plugin's commands are left out; a wrong one is left out by itself.
 
     A command that has the name of one of hypergraph's own, or of a plugin before, is left out as well.
     """

@@ -32,6 +32,7 @@ _ALL = frozenset({"1", "all", "true", "yes", "on"})
 _NONE = frozenset({"", "0", "false", "no", "off"})
 
 _read_installed = deferred("hypergraph.hooks.plugins:read_installed")
+_unknown_names = deferred("hypergraph.hooks.plugins:unknown_names")
 _plugin_of = deferred("hypergraph.hooks.plugins:plugin_of")
 
 
@@ -152,8 +153,9 @@ class _Known:
 def load() -> None:
     """Read the installed plugins, if that has not been done, and put them in force.
 
-    Warns of those that are broken. Raises `ConfigError` when the configuration, which may forbid
-    plugins, cannot be read. What asks while a plugin is being imported finds none in force.
+    Warns of those that are broken, and of names that allow or forbid none. Raises `ConfigError` when the
+    configuration, which may forbid plugins, cannot be read. What asks while a plugin is being imported
+    finds none in force.
     """
     if _Known.installed is not None or _Known.reading == threading.get_ident():
         return
@@ -162,7 +164,7 @@ def load() -> None:
             return
         _Known.reading = threading.get_ident()
         try:
-            found = _installed()
+            found, unknown = _installed()
         finally:
             _Known.reading = None
         _Known.installed = found
@@ -173,15 +175,18 @@ def load() -> None:
             warning = HypergraphWarning(f"{error.what} It is left out; to cure it: {error.fix}.")
             warning.__cause__ = error.__cause__
             warnings.warn(warning, stacklevel=2)
+    for problem in unknown:
+        warnings.warn(HypergraphWarning(problem), stacklevel=2)
 
 
-def _installed() -> tuple[Plugin, ...]:
+def _installed() -> tuple[tuple[Plugin, ...], tuple[str, ...]]:
+    """Return the installed plugins, and what to warn of besides those that are broken."""
     off = os.environ.get(VARIABLE, "").strip()
     if off.lower() in _ALL or not offers(GROUP):
-        return ()
-    names = frozenset() if off.lower() in _NONE else frozenset(map(str.strip, off.split(",")))
-    found: tuple[Plugin, ...] = _read_installed(names)
-    return found
+        return (), ()
+    named = "" if off.lower() in _NONE else off
+    names = frozenset(filter(None, map(str.strip, named.split(","))))
+    return _read_installed(names), _unknown_names(names)
 
 
 def refresh() -> None:

@@ -67,8 +67,8 @@ class RunnerInfo:
     ``error`` is what `get` would raise. ``capabilities`` is ``None`` for a runner that cannot be
     used, and for one whose capabilities are known only once it is made. ``runner_api`` and
     ``requires_python``: the versions of the runner contract and of Python that it declares. ``unused``:
-    what else is offered under the name and not used: by another distribution for a reserved name, or
-    by an installed one for a name that `register` was called for.
+    what else is offered under the name and not used: by another distribution for a reserved name, by
+    an installed one for a name that `register` was called for, or by any for what is no name.
     """
 
     name: str
@@ -115,13 +115,8 @@ def register(name: str, cls: type[BaseRunner], replace: bool = False) -> None:
     class was registered under the name or the name is reserved, and ``replace`` is false; and
     `RunnerAPIError` if ``cls`` is not a runner of this version of the contract.
     """
-    if not _NAME.fullmatch(name):
-        raise RunnerError(
-            f"{name!r} cannot be the name of a runner.",
-            where="register()",
-            fix="use a short word of letters, digits, - and _ that begins with a letter: 'mine'",
-            name=name,
-        )
+    if not is_name(name):
+        raise _no_name(name, "register()")
     runner_class(cls, name, "register()")
     with _registering:
         known = _registered.get(name)
@@ -134,6 +129,11 @@ def register(name: str, cls: type[BaseRunner], replace: bool = False) -> None:
                 name=name,
             )
         _registered[name] = cls
+
+
+def is_name(name: object) -> bool:
+    """Say whether a runner may have this name."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def unregister(name: str) -> None:
@@ -154,7 +154,7 @@ def unregister(name: str) -> None:
 def available() -> Mapping[str, str]:
     """Return the known names with the distribution of each, sorted; nothing is imported.
 
-    A name that two distributions offer is listed with both.
+    A name that two distributions offer is listed with both; one that `register` refuses is not listed.
     """
     names = {name: " and ".join(_sources(_installed(name)[0])) for name in offers(GROUP)}
     names |= dict.fromkeys(list(_registered), IN_PROCESS)
@@ -164,7 +164,8 @@ def available() -> Mapping[str, str]:
 def inspect() -> Mapping[str, RunnerInfo]:
     """Import every known runner and return what became of each, by name, sorted.
 
-    A reserved name is there, as one that is not installed, if only another distribution offers it.
+    A reserved name is there, as one that is not installed, if only another distribution offers it; and,
+    as a broken one, what a distribution offers under a name that `register` refuses.
     """
     return {name: _inspect(name) for name in sorted({*available(), *offers(GROUP)})}
 
@@ -187,6 +188,7 @@ def supporting(features: GraphFeatures) -> tuple[str, ...]:
 
 
 _STATES: Mapping[type[RunnerError], RunnerState] = {
+    RunnerError: RunnerState.BROKEN,
     BrokenRunnerError: RunnerState.BROKEN,
     RunnerAPIError: RunnerState.INCOMPATIBLE,
     AmbiguousRunnerError: RunnerState.AMBIGUOUS,
@@ -201,6 +203,8 @@ def _inspect(name: str) -> RunnerInfo:
     capabilities = runner_api = None
     target = " and ".join(offer.entry_point.value for offer in found)
     try:
+        if not is_name(name):
+            raise _missing(name, unused)  # get() would take one with a colon for a path
         cls = get(name)
     except RunnerError as failure:
         error = failure
@@ -213,7 +217,7 @@ def _inspect(name: str) -> RunnerInfo:
     return RunnerInfo(
         name=name,
         state=RunnerState.OK if error is None else _STATES.get(type(error), RunnerState.MISSING),
-        distribution=available().get(name, KNOWN.get(name, "")),
+        distribution=available().get(name) or KNOWN.get(name) or " and ".join(_sources(unused)),
         version=only.version if only else None,
         target=target,
         capabilities=capabilities,
@@ -225,8 +229,11 @@ def _inspect(name: str) -> RunnerInfo:
 
 
 def _installed(name: str) -> tuple[tuple[Offer, ...], tuple[Offer, ...]]:
-    """Return the offers of a name, and apart from them those that a reserved name is not theirs to."""
+    """Return the offers of a name, and apart from them those that the name is not for: reserved names
+    for another distribution, and what is no name for any."""
     found = offers(GROUP).get(name, ())
+    if not is_name(name):
+        return (), found
     owner = KNOWN.get(name)
     if owner is None:
         return found, ()
@@ -284,14 +291,16 @@ def runner_class(candidate: Any, name: str, source: str) -> type[BaseRunner]:
     try:
         fits = supports_runner_api(candidate.runner_api)
         problem = f"was written for version {candidate.runner_api} of the runner contract"
+        fix = "install versions of hypergraph-core and of the runner that fit together"
     except (TypeError, ValueError, AttributeError):
         fits = False
         problem = "has a runner_api that is not of the form '>=1,<2'"
+        fix = 'correct the class attribute: runner_api = ">=1,<2"'
     if not fits:
         raise RunnerAPIError(
             f"The runner {name!r} {problem}; this hypergraph has version {version}.",
             where=f"{source}, {_path(candidate)}.runner_api",
-            fix="install versions of hypergraph-core and of the runner that fit together",
+            fix=fix,
             name=name,
         )
     return candidate
@@ -325,7 +334,21 @@ def _ambiguous(name: str, found: tuple[Offer, ...]) -> AmbiguousRunnerError:
     )
 
 
+def _no_name(name: object, where: str) -> RunnerError:
+    shown = repr(name) if isinstance(name, str) else f"A value of type {type(name).__name__}"
+    return RunnerError(
+        f"{shown} cannot be the name of a runner.",
+        where=where,
+        fix="use a short word of letters, digits, - and _ that begins with a letter: 'mine'",
+        name=name if isinstance(name, str) else None,
+    )
+
+
 def _missing(name: str, foreign: tuple[Offer, ...]) -> RunnerError:
+    if foreign and not is_name(name):
+        return _no_name(
+            name, "; ".join(f"{one.source}, {one.entry_point.value}" for one in foreign)
+        )
     names = available()
     listed = ", ".join(names) or "none"
     where = f"registered runners: {listed}"
@@ -337,7 +360,7 @@ def _missing(name: str, foreign: tuple[Offer, ...]) -> RunnerError:
         return RunnerNotFoundError(
             f"No runner named {name!r} is registered.{hint}",
             where=where,
-            fix="install the package that brings it, or name its class: 'package.module:Class'",
+            fix=_fix_of_unknown(name),
             name=name,
         )
     version = installed_version(distribution)
@@ -350,3 +373,10 @@ def _missing(name: str, foreign: tuple[Offer, ...]) -> RunnerError:
         fix=f"pip install {'--upgrade ' if version else ''}{distribution}",
         name=name,
     )
+
+
+def _fix_of_unknown(name: str) -> str:
+    module, _, attribute = name.rpartition(".")
+    if module and all(part.isidentifier() for part in name.split(".")):
+        return f"a class is named with a colon: {f'{module}:{attribute}'!r}"
+    return "install the package that brings it, or name its class: 'package.module:Class'"

@@ -209,6 +209,7 @@ class InterpretingRunner(BaseRunner):
         map_over: str | Sequence[str],
         map_mode: str = "zip",
         on_error: str = "raise",
+        session_id: str | None = None,
         max_iterations: int = 1000,
         event_processors: Sequence[EventProcessor] = (),
     ) -> list[dict[str, Any] | Exception]:
@@ -219,7 +220,7 @@ class InterpretingRunner(BaseRunner):
         async def one(index: int, item: dict[str, Any]) -> dict[str, Any] | Exception:
             where = f"graph {graph.name!r} (map item {index})"
             run = self.interpreter_for(where, max_iterations, event_processors)
-            run.item = (index, None)
+            run.item, run.session_id = (index, None), session_id
             try:
                 return (await run.run(graph, item)).outputs
             except Exception as error:

@@ -292,7 +292,7 @@ def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[Item], UsageErro
     wrong: UsageError | None = None
     rows = iter(job.rows.rows)
     while wrong is None:
-        row = None
+        number, row = 0, None
         try:
             number, row = next(rows)
             given = _given(job, number, row)
@@ -306,7 +306,7 @@ def _batches(job: _Job) -> Iterator[tuple[tuple[str, ...], list[Item], UsageErro
                 yield columns, batch, None
                 batch = []
             job.meter.read += 1
-            yield (), [(number, row, {})], error
+            yield (), [(number, row, _unread(job, row))], error
             continue
         if batch and (tuple(given) != columns or len(batch) >= job.arguments.batch_size):
             yield columns, batch, None
@@ -340,11 +340,33 @@ def _given(job: _Job, number: int, row: Row) -> Row:
                 f"{where}: {name!r} held a value that JSON cannot, and the graph does not say what to "
                 "make of it; annotate the input, or map the original file"
             )
-        cell = job.rows.cells or name in texts
-        given[name] = _value(job, row[name], name, where) if cell else row[name]
+        if not (job.rows.cells or name in texts):
+            given[name] = row[name]
+        elif not _left_out(job, row[name], name):
+            given[name] = _value(job, row[name], name, where)
     if not given:
         raise UsageError(f"{where}: no input is given")
     return given
+
+
+def _unread(job: _Job, row: Row) -> Row:
+    """Return the inputs of a row that does not fit, ``None`` for each cell that was to be read."""
+    told = row.get(ERROR)
+    texts = told.get("text", ()) if isinstance(told, dict) else ()
+    read = {name for name in job.hints if job.rows.cells or name in texts}
+    columns = _columns(job, row, told)
+    return {name: None if name in read else row[name] for name in columns if name in row}
+
+
+def _left_out(job: _Job, text: Any, name: str) -> bool:
+    """Say whether a cell leaves its input to the default: it is empty, which the input cannot be."""
+    if text != "" or name not in job.hints or name not in job.graph.inputs.optional:
+        return False
+    try:
+        read_cell(text, job.hints[name])
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _columns(job: _Job, row: Row, told: Any) -> list[str]:
@@ -363,6 +385,5 @@ def _value(job: _Job, text: Any, name: str, where: str) -> Any:
         return read_cell(text, job.hints[name])
     except (ValueError, RecursionError):
         kind = name_of(job.hints[name])
-        raise UsageError(
-            f"{where}: {name!r} is annotated {kind}, which the cell does not say"
-        ) from None
+        said = "which the cell does not say" if text else "and the cell is empty"
+        raise UsageError(f"{where}: {name!r} is annotated {kind}, {said}") from None

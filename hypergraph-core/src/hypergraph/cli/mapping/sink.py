@@ -163,12 +163,16 @@ def failure(error: Exception) -> Row:
 def again(row: Row, given: Row, told: Row) -> str:
     """Return the line from which a failed item can be mapped again: its row, and what happened.
 
-    ``over`` names what of the row are inputs. A value that JSON cannot hold is written as text, and
-    named in ``text``, to be read back by annotation.
+    ``over`` names what of the row are inputs. ``text`` names the values to be read by annotation again:
+    the cells that have been, and what JSON cannot hold, which is written as text.
     """
     values = {name: value for name, value in row.items() if name != ERROR}
     plain = {name: _jsonable(value) for name, value in values.items()}
-    texts = [name for name, value in values.items() if plain[name] is not value]
+    texts = [
+        name
+        for name, value in values.items()
+        if plain[name] is not value or given.get(name, value) is not value
+    ]
     more: Row = {"over": list(given)}
     if texts:
         more["text"] = texts

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 
+from hypergraph.cli.aside import aside
 from hypergraph.cli.errors import UsageError
 from hypergraph.cli.runners.known import find_modules_here
 from hypergraph.cli.running import loaded
@@ -21,16 +22,18 @@ def check_runner(arguments: argparse.Namespace) -> int:
     """Ask the conformance kit, and print its report; returns the exit code."""
     find_modules_here()
     name = arguments.name
-    use = configured().get(name, name)
-    factory = _factory(name, get(use))
+    with aside():
+        use = configured().get(name, name)
+        factory = _factory(name, get(use))
     progress = _Progress()
     try:
-        report = validate_runner(
-            factory,
-            name=use if use in available() else None,
-            groups=arguments.group,
-            on_result=lambda result: progress.add(result.group, result.outcome),
-        )
+        with aside():
+            report = validate_runner(
+                factory,
+                name=use if use in available() else None,
+                groups=arguments.group,
+                on_result=lambda result: progress.add(result.group, result.outcome),
+            )
     except ValueError as error:  # an unknown group
         raise UsageError(str(error)) from None
     finally:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from hypergraph.cli.aside import aside
 from hypergraph.cli.plugins import plugin_rows
 from hypergraph.cli.runners.known import BROKEN, MISSING, OK, Known, known_runners, make
 from hypergraph.cli.tables import print_table
@@ -88,7 +89,8 @@ def _python() -> Iterator[Finding]:
 def _configuration() -> Iterator[Finding]:
     try:
         config = read_config()
-        chosen = chosen_runner()
+        with aside():
+            chosen = chosen_runner()
     except HypergraphError as error:
         yield Finding(
             area="configuration",
@@ -131,6 +133,8 @@ def _finding(one: Known, *, needed: bool = False) -> Finding:
         detail, state = "it is to run graphs here, and it is not installed", BROKEN
     elif state == MISSING:
         detail = one.fix if one.version is None else f"{one.source}: {one.problem}"
+    if one.unused:
+        detail = f"{detail}; offered under this name too, and not used: {', '.join(one.unused)}"
     return Finding(area="runner", name=one.name, state=state, detail=detail, fix=one.fix)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hypergraph.capabilities import RunnerCapabilities
+from hypergraph.cli.aside import aside
 from hypergraph.config import configured, load_runner
 from hypergraph.discovery import installed_version
 from hypergraph.errors import ConfigError, HypergraphError
@@ -38,6 +39,7 @@ class Known:
 
     ``use``: what a configured one uses. ``capabilities`` are ``None`` where they cannot be known.
     ``problem`` and ``fix``: why it cannot be used, and what to do; both empty for one that can.
+    ``unused``: what else is offered under a name that is reserved, and is not used.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Known:
     capabilities: RunnerCapabilities | None = None
     problem: str = ""
     fix: str = ""
+    unused: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -72,9 +75,11 @@ class Known:
             else {name: getattr(capabilities, name) for name in capabilities.__dataclass_fields__},
             "problem": self.problem or None,
             "fix": self.fix or None,
+            "unused": list(self.unused),
         }
 
 
+@aside()
 def known_runners(*, missing: bool = True) -> list[Known]:
     """Return the configured and the registered runners, then those of this project that are missing.
 
@@ -97,6 +102,7 @@ def find_modules_here() -> None:
         sys.path.insert(0, os.getcwd())
 
 
+@aside()
 def make(name: str) -> BaseRunner | Known:
     """Return a new runner as it is configured, or what is wrong with it."""
     try:
@@ -125,9 +131,11 @@ def _registered(info: RunnerInfo) -> Known:
             target=info.target,
             problem=error.what,
             fix=error.fix,
+            unused=info.unused,
         )
     return Known(
         name=info.name,
+        unused=info.unused,
         distribution=info.distribution,
         version=info.version,
         target=info.target,

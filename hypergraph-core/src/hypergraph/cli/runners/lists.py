@@ -9,8 +9,10 @@ import json
 import re
 from typing import Any
 
+from hypergraph.cli.aside import aside
 from hypergraph.cli.runners.known import (
     ABILITIES,
+    MISSING,
     OK,
     Known,
     ability_cells,
@@ -41,14 +43,20 @@ def list_runners(arguments: argparse.Namespace) -> int:
         print_table(("runner", *ABILITIES), rows)
         print()
     print_table(
-        ("runner", "state", "from"),
-        [
-            (marked[one.name], one.state, one.source if one.state == OK else one.fix or one.problem)
-            for one in found
-        ],
+        ("runner", "state", "from, or what is wrong"),
+        [(marked[one.name], one.state, _told(one)) for one in found],
     )
     print(f"\n* what runs a graph when no runner is named ({chosen.origin})")
     return 0
+
+
+def _told(one: Known) -> str:
+    """Say where a runner comes from, how to get it, or what is wrong with it."""
+    if one.state == OK:
+        return one.source
+    if one.state == MISSING:
+        return one.fix
+    return one.problem.partition("\n")[0] or one.fix
 
 
 def show_runner(arguments: argparse.Namespace) -> int:
@@ -65,6 +73,7 @@ def show_runner(arguments: argparse.Namespace) -> int:
         "from": f"{one.distribution} {one.version or ''}".strip(),
         "problem": one.problem,
         "to do": one.fix,
+        "not used": ", ".join(one.unused),
     }
     facts |= dict(zip(ABILITIES, ability_cells(one.capabilities)))
     if one.capabilities is not None:
@@ -82,6 +91,7 @@ def show_runner(arguments: argparse.Namespace) -> int:
     return 0 if one.state == OK else 2
 
 
+@aside()
 def _found(name: str) -> tuple[Known, type[BaseRunner] | None]:
     """Return a runner by name, and its class. Raises `RunnerError` for an unknown one."""
     for one in known_runners():

@@ -54,6 +54,19 @@ class SwallowingRunner(ReferenceRunner):
     interpreter = _DropsErrors
 
 
+class SwallowingOneKindRunner(ReferenceRunner):
+    """Takes a ``ValueError`` for the end of a run that has no outputs."""
+
+    name = "faulty-swallowing-one-kind"
+
+    def run(self, graph: Graph, *given: Any, **options: Any) -> dict[str, Any]:
+        """Return nothing where a value did not fit."""
+        try:
+            return super().run(graph, *given, **options)
+        except ValueError:
+            return {}
+
+
 class _CatchesEverything(ObservedInterpreter):
     async def call(self, node: CallableNode, inputs: dict[str, Any]) -> Any:
         """Make an error of whatever is raised."""
@@ -84,6 +97,18 @@ class ReticentRunner(ReferenceRunner):
 
     name = "faulty-reticent"
     interpreter = _TellsOnlySuccess
+
+
+class SessionlessRunner(ReferenceRunner):
+    """Takes a session for its maps, and does not tell it to their runs."""
+
+    name = "faulty-sessionless"
+
+    def map(
+        self, graph: Graph, *given: Any, session_id: str | None = None, **options: Any
+    ) -> list[dict[str, Any] | Exception]:
+        """Drop the session."""
+        return super().map(graph, *given, **options)
 
 
 # -- what is refused -----------------------------------------------------------------------------
@@ -247,8 +272,10 @@ class UnsettledRunner(ReferenceRunner):
 PROMISING = (
     WrappingRunner,
     SwallowingRunner,
+    SwallowingOneKindRunner,
     CatchingRunner,
     ReticentRunner,
+    SessionlessRunner,
     UnrefusingRunner,
     TimidRunner,
     RudeRunner,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import CancelledError
+from typing import Any
 
 from hypergraph.errors import MissingInputError
 from hypergraph.graph import Graph
@@ -16,6 +17,30 @@ from hypergraph.testing.values import as_raised
 PRIVATE = "a-value-that-must-stay-private"
 PROBLEM = LookupError("a problem of the user's own")
 GROUP = ExceptionGroup("several", [LookupError("one"), ValueError("two")])
+
+
+class OwnError(Exception):
+    """An exception that nobody but its author knows."""
+
+
+_KINDS: list[type[Exception]] = [
+    ValueError,
+    KeyError,
+    IndexError,
+    LookupError,
+    RuntimeError,
+    NotImplementedError,
+    TypeError,
+    AttributeError,
+    ZeroDivisionError,
+    OSError,
+    ImportError,
+    AssertionError,
+    OwnError,
+]
+ERRORS = {kind.__name__: kind("of the user's own") for kind in _KINDS}
+EACH_KIND = cases("kind", ERRORS)
+LET_THROUGH = "A node raised it: let it reach the caller, whatever its type."
 
 
 @node(output_name="parsed")
@@ -31,6 +56,20 @@ def count(x: int) -> int:
 @node(output_name="never")
 def after(parsed: str) -> str:
     return parsed
+
+
+@node(output_name="checked")
+def check(kind: str) -> str:
+    if kind in ERRORS:
+        raise ERRORS[kind]
+    return kind
+
+
+CHECK = Graph([check], name="check")
+CHECKS = {
+    "a node": CHECK,
+    "a node of a nested graph": Graph([CHECK.as_node("inner")], name="main"),
+}
 
 
 @route(targets=["count"])
@@ -62,6 +101,49 @@ class ErrorRules(RunnerRules):
     def test_the_exception_keeps_its_type_and_arguments(self, runner: BaseRunner) -> None:
         error = self.failure(runner, Graph([parse], name="main"), text=PRIVATE)
         assert (type(error), error.args) == (type(PROBLEM), PROBLEM.args)
+
+    @EACH_KIND
+    def test_an_exception_of_any_type_ends_the_run(self, runner: BaseRunner, kind: str) -> None:
+        for place, graph in CHECKS.items():
+            with self.raises_kind(kind, place) as caught:
+                self.run_graph(runner, graph, {"kind": kind})
+            self.is_that_error(runner, caught.value, kind)
+
+    @EACH_KIND
+    def test_an_exception_of_any_type_ends_a_map(self, runner: BaseRunner, kind: str) -> None:
+        with self.raises_kind(kind, "an item of a map") as caught:
+            self.map_graph(runner, CHECK, {"kind": ["fine", kind]}, map_over="kind")
+        self.is_that_error(runner, caught.value, kind)
+        mapped = Graph([CHECK.as_node("inner").map_over("kind")], name="main")
+        with self.raises_kind(kind, "an item of a mapped graph") as caught:
+            self.run_graph(runner, mapped, {"kind": ["fine", kind]})
+        self.is_that_error(runner, caught.value, kind)
+
+    @EACH_KIND
+    def test_an_exception_of_any_type_is_returned_by_a_map_that_goes_on(
+        self, runner: BaseRunner, kind: str
+    ) -> None:
+        inputs = {"kind": [kind, "fine"]}
+        failed, fine = self.map_graph(runner, CHECK, inputs, map_over="kind", on_error="return")
+        self.is_that_error(runner, failed, kind)
+        assert fine == {"checked": "fine"}
+
+    def raises_kind(self, kind: str, place: str) -> raises[Exception]:
+        """Return a block that must raise such an exception; ``place`` is told if it does not."""
+        error = ERRORS[kind]
+        error.__notes__ = []
+        error.__cause__ = error.__context__ = error.__traceback__ = None
+        return raises(type(error), advice=f"It was raised in {place}. {LET_THROUGH}")
+
+    def is_that_error(self, runner: BaseRunner, found: Any, kind: str) -> None:
+        """Return if that is what the node raised: the very object, where nodes run in this process."""
+        raised = ERRORS[kind]
+        assert (type(found), getattr(found, "args", None)) == (type(raised), raised.args), (
+            LET_THROUGH
+        )
+        assert found is raised or runner.capabilities.supports_distributed, (
+            "Neither wrap nor copy a node's exception; raise it again."
+        )
 
     @cases("error", [StopIteration(7), TimeoutError("late"), CancelledError(), GROUP], ids=repr)
     def test_exceptions_that_mean_something_to_python_are_errors_like_others(

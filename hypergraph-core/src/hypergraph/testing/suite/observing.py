@@ -19,7 +19,7 @@ from hypergraph.graph import Graph
 from hypergraph.nodes import node
 from hypergraph.results import RunStatus
 from hypergraph.runners.base import BaseRunner
-from hypergraph.testing.kit import raises, warns
+from hypergraph.testing.kit import raises, skip, warns
 from hypergraph.testing.suite.cycles import again, step
 from hypergraph.testing.suite.dags import DIAMOND
 from hypergraph.testing.suite.gates import is_even, left, right
@@ -126,6 +126,23 @@ class EventRules(Surroundings):
         options = {"session_id": "s1", "event_processors": [listener]}
         self.run_graph(runner, graph, {"x": 1}, **options)
         assert [e.session_id for e in listener.of(RunStartEvent)] == ["s1", "s1"]
+
+    def test_every_item_of_a_map_tells_its_session(self, runner: BaseRunner) -> None:
+        listener = self.listener(runner)
+        self.needs_option(runner, session_id="probe")
+        graph = Graph([DIAMOND.as_node("inner")], name="main")
+        options = {"session_id": "s1", "event_processors": [listener]}
+        try:
+            self.map_graph(runner, graph, {"x": [1, 2]}, map_over="x", **options)
+        except TypeError as error:
+            if "'session_id'" not in str(error):
+                raise
+            skip(f"{type(runner).__name__}.map() takes no session_id=")
+        starts = listener.of(RunStartEvent)
+        assert [e.graph_name for e in starts].count("diamond") == 2
+        assert {e.session_id for e in starts} == {"s1"}, (
+            "map() takes session_id: hand it to the runs"
+        )
 
     def test_listeners_that_the_runner_was_made_with_hear_every_run(
         self, runner: BaseRunner
