@@ -5,11 +5,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
+from importlib_metadata import EntryPoint
 
 from hypergraph import BaseRunner, Graph, GraphConfigError, RunnerCapabilities, hooks
 from hypergraph.cli import main
