@@ -29,7 +29,7 @@ layers: .venv
 	$(BIN)/lint-imports
 
 budgets: .venv
-	$(BIN)/python -m pytest -q tests/core/test_budgets.py tests/packaging
+	$(BIN)/python -m pytest -q tests/core/test_budgets.py
 
 wheels: .venv ## build every wheel and sdist into dist/
 	@.ci/wheels dist
