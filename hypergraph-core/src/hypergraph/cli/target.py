@@ -36,6 +36,12 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def find_modules_in(folder: str) -> None:
+    """Let modules of a directory be imported, before those of the same name elsewhere."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def load_graph(target: str, *, full_traceback: bool = False) -> Graph:
     """Return the graph that ``target`` names. Raises ``UsageError`` and ``GraphConfigError``."""
     module_name, colon, attribute = target.rpartition(":")
@@ -43,8 +49,7 @@ def load_graph(target: str, *, full_traceback: bool = False) -> Graph:
         module_name, attribute = target.rstrip(":"), ""
     if not module_name:
         raise UsageError(f"{target!r} names no module; write MODULE:GRAPH, such as pipeline:graph")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    find_modules_in(os.getcwd())
     module = _guarded(_module, module_name, full_traceback, f"module {module_name!r}")
     if not attribute:
         raise UsageError(f"say which graph of module {module_name!r}{_graphs(module, module_name)}")
@@ -82,8 +87,7 @@ def _from_file(path: Path) -> ModuleType:
         near = [str(one) for one in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise UsageError(f"there is no file {str(path)!r}.{did_you_mean(str(path), near)}")
     folder = str(path.parent.resolve())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    find_modules_in(folder)
     name = path.stem if path.stem not in sys.modules else f"hypergraph_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

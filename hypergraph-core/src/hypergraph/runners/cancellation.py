@@ -32,11 +32,6 @@ class Cancellation:
         self._lock = Lock()
         self._told: dict[object, Callable[[], object]] = {}
 
-    @property
-    def requested(self) -> bool:
-        """Whether the run is to end."""
-        return self._event.is_set()
-
     def request(self) -> None:
         """Cancel the run: it ends before its next call, and what it waits for is told now."""
         with self._lock:

@@ -35,7 +35,6 @@ from hypergraph.errors import (
 from hypergraph.runners.base import RUNNER_API_VERSION, BaseRunner, supports_runner_api
 
 GROUP = "hypergraph.runners"
-IN_PROCESS = "(registered in this process)"
 KNOWN = {
     "sync": "hypergraph-runner-sync",
     "async": "hypergraph-runner-async",
@@ -157,7 +156,7 @@ def available() -> Mapping[str, str]:
     A name that two distributions offer is listed with both; one that `register` refuses is not listed.
     """
     names = {name: " and ".join(_sources(_installed(name)[0])) for name in offers(GROUP)}
-    names |= dict.fromkeys(list(_registered), IN_PROCESS)
+    names |= dict.fromkeys(list(_registered), hooks.IN_PROCESS)
     return {name: source for name, source in sorted(names.items()) if source}
 
 

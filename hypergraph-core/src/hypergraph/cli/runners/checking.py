@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from hypergraph.cli.aside import aside
 from hypergraph.cli.errors import UsageError
-from hypergraph.cli.runners.known import find_modules_here
 from hypergraph.cli.running import loaded
+from hypergraph.cli.target import find_modules_in
 from hypergraph.config import configured
 from hypergraph.runners import BaseRunner, available, get
 from hypergraph.testing import validate_runner
@@ -20,7 +20,7 @@ from hypergraph.testing import validate_runner
 
 def check_runner(arguments: argparse.Namespace) -> int:
     """Ask the conformance kit, and print its report; returns the exit code."""
-    find_modules_here()
+    find_modules_in(os.getcwd())
     name = arguments.name
     with aside():
         use = configured().get(name, name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hypergraph.capabilities import RunnerCapabilities
 from hypergraph.cli.aside import aside
+from hypergraph.cli.target import find_modules_in
 from hypergraph.config import configured, load_runner
 from hypergraph.discovery import installed_version
 from hypergraph.errors import ConfigError, HypergraphError
@@ -85,7 +85,7 @@ def known_runners(*, missing: bool = True) -> list[Known]:
 
     Raises `ConfigError` if the configuration cannot be used.
     """
-    find_modules_here()
+    find_modules_in(os.getcwd())
     registered = {name: _registered(info) for name, info in inspect().items()}
     found = [_configured(name, use, registered) for name, use in configured().items()]
     names = {one.name for one in found}
@@ -94,12 +94,6 @@ def known_runners(*, missing: bool = True) -> list[Known]:
     if missing:
         found += [_missing(name, KNOWN[name]) for name in KNOWN if name not in names]
     return found
-
-
-def find_modules_here() -> None:
-    """Let classes be imported from the working directory, as graphs are."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
 
 
 @aside()

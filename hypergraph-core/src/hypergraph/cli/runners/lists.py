@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import inspect
 import json
+import os
 import re
 from typing import Any
 
@@ -17,10 +18,10 @@ from hypergraph.cli.runners.known import (
     Known,
     ability_cells,
     capabilities_of,
-    find_modules_here,
     known_runners,
 )
 from hypergraph.cli.tables import print_table
+from hypergraph.cli.target import find_modules_in
 from hypergraph.config import chosen_runner
 from hypergraph.runners import BaseRunner, get
 
@@ -97,7 +98,7 @@ def _found(name: str) -> tuple[Known, type[BaseRunner] | None]:
     for one in known_runners():
         if one.name == name:
             return one, get(one.use or name) if one.state == OK else None
-    find_modules_here()
+    find_modules_in(os.getcwd())
     cls = get(name)
     return Known(name=name, target=name, capabilities=capabilities_of(cls)), cls
 

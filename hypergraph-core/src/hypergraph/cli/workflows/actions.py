@@ -20,6 +20,7 @@ from hypergraph.checkpointers import SqliteCheckpointer
 from hypergraph.checkpointers.reading import SqliteReader, existing
 from hypergraph.cli.errors import UsageError
 from hypergraph.cli.tables import printable
+from hypergraph.cli.target import find_modules_in
 from hypergraph.cli.workflows import LISTED, STATES
 from hypergraph.cli.workflows.standins import Copied, Shown
 from hypergraph.cli.workflows.views import (
@@ -127,8 +128,8 @@ def _reader(arguments: argparse.Namespace, *, importing: bool = False) -> Sqlite
     path = existing(arguments.db)
     if arguments.serializer == "json":
         return SqliteReader(path, JsonSerializer())
-    if importing and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if importing:
+        find_modules_in(os.getcwd())
     return SqliteReader(path, Shown(_key(arguments), importing=importing))
 
 

@@ -7,8 +7,9 @@ import re
 
 from hypergraph import runners
 from hypergraph.discovery import Offer, offers
+from hypergraph.hooks import IN_PROCESS
 from hypergraph.runners.base import BaseRunner
-from hypergraph.runners.registry import GROUP, IN_PROCESS, KNOWN
+from hypergraph.runners.registry import GROUP, KNOWN
 from hypergraph.testing.kit import fail, skip
 from hypergraph.testing.suite.base import RunnerRules
 
