@@ -1,5 +1,10 @@
-"""What the tests of the sync runner share: its lanes, a listener, and the notes of an error."""
+"""What the tests of the sync runner share: its lanes, a listener, the notes of an error, and a place for
+commands."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +51,13 @@ UNCACHED_IS_FINE = pytest.mark.filterwarnings("ignore:Node .* is not cached")
 def notes(error: BaseException) -> list[str]:
     """Return the notes that hypergraph put on an error."""
     return [n for n in getattr(error, "__notes__", ()) if n.startswith("hypergraph:")]
+
+
+@contextlib.contextmanager
+def at_work_in(place: Path, monkeypatch: pytest.MonkeyPatch, steps: str) -> Iterator[Path]:
+    """A working directory with a module ``steps`` that is forgotten afterwards."""
+    (place / "steps.py").write_text(steps)
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield place
+    sys.modules.pop("steps", None)

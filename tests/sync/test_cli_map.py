@@ -26,6 +26,7 @@ from hypergraph.cli.mapping.sink import failure
 from hypergraph.errors import MissingExtraError
 from hypergraph.runners import registry
 from hypergraph_runner_sync import SyncRunner
+from tests.sync.support import at_work_in
 
 STEPS = """
 import time
@@ -76,12 +77,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and termin
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory with a module ``steps`` that is forgotten afterwards."""
-    (tmp_path / "steps.py").write_text(STEPS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    sys.modules.pop("steps", None)
+    with at_work_in(tmp_path, monkeypatch, STEPS) as directory:
+        yield directory
 
 
 @pytest.fixture

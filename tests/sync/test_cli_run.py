@@ -19,6 +19,7 @@ from hypergraph.cli.demo import library
 from hypergraph.cli.progress import PlainProgress, progress
 from hypergraph.runners import registry
 from hypergraph_runner_sync import SyncRunner
+from tests.sync.support import at_work_in
 
 PIPELINE = """
 import time
@@ -65,12 +66,8 @@ waiting = Graph([wait])
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory with a module ``steps`` that is forgotten afterwards."""
-    (tmp_path / "steps.py").write_text(PIPELINE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    sys.modules.pop("steps", None)
+    with at_work_in(tmp_path, monkeypatch, PIPELINE) as directory:
+        yield directory
 
 
 @pytest.fixture
