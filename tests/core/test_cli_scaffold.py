@@ -1,5 +1,6 @@
 """`hypergraph runners new`: which names it takes, what it refuses, and that it overwrites nothing."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def test_the_versions_of_the_core_follow_from_the_one_that_is_there(
 
 
 # --- files --------------------------------------------------------------------------------------
+
+
+def test_it_says_the_same_as_json(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new("acme", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["class"]) == ("acme", "AcmeRunner")
+    assert set(told["files"]) == files_in(place)
+    assert told["next"][-1] == "hypergraph runners check acme"
 
 
 def test_it_says_what_it_made_and_what_comes_next(

@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
     action = _action(actions, "new", "make a package for a runner of your own", _SCAFFOLD)
     action.add_argument("name", metavar="NAME", help="what to call it, such as my-runner")
     action.add_argument("--directory", metavar="D", help="where to make it (default: NAME)")
+    action.add_argument("--json", action="store_true", help="print a JSON object")
 
 
 def _add_check(actions: Any) -> None:

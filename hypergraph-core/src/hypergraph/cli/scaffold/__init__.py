@@ -7,6 +7,7 @@ to fill in; `names` says which names there are.
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections.abc import Mapping
 from importlib.resources import files
@@ -33,14 +34,21 @@ def run(arguments: argparse.Namespace) -> int:
     directory = Path(names.name if arguments.directory is None else arguments.directory)
     contents = contents_for(names)
     write(directory, contents)
-    print(f"Made the package {names.name}, with {names.class_name} in it:\n")
-    for file in contents:
-        print(f"  {directory / file}")
+    made = [str(directory / file) for file in contents]
     place = directory.as_posix() if directory.is_absolute() else f"./{directory.as_posix()}"
+    following = [
+        f"python -m pip install -e {shlex.quote(f'{place}[test]')}",
+        f"python -m pytest {shlex.quote(str(directory))}",
+        f"hypergraph runners check {names.name}",
+    ]
+    if arguments.json:
+        told = {"name": names.name, "class": names.class_name, "files": made, "next": following}
+        print(json.dumps(told, indent=2))
+        return 0
+    print(f"Made the package {names.name}, with {names.class_name} in it:\n")
+    print("\n".join(f"  {file}" for file in made))
     print("\nNext:\n")
-    print(f"  python -m pip install -e {shlex.quote(f'{place}[test]')}")
-    print(f"  python -m pytest {shlex.quote(str(directory))}")
-    print(f"  hypergraph runners check {names.name}")
+    print("\n".join(f"  {command}" for command in following))
     return 0
 
 
